@@ -1,0 +1,141 @@
+public import Rings
+
+extension Graph {
+  /// Nodes that a graph may have.
+  public static let maximumNodes = 4096
+  /// Elements that one tensor of one sample may have.
+  public static let maximumElements = 1 << 28
+
+  /// The shape of every node's tensor, by node index.
+  ///
+  /// - Throws: ``NetworksError`` naming the first node whose operands do not fit.
+  public func shapes() throws -> [TensorShape] {
+    guard let first = nodes.first, first.operation == .input else {
+      throw NetworksError.invalidGraph(reason: "its first node is not the input")
+    }
+    guard nodes.count <= Self.maximumNodes else {
+      throw NetworksError.invalidGraph(
+        reason: "it has \(nodes.count) nodes, and at most \(Self.maximumNodes) are accepted")
+    }
+    var shapes: [TensorShape] = []
+    shapes.reserveCapacity(nodes.count)
+    for (index, node) in nodes.enumerated() {
+      guard node.id == index else { throw invalid(index, "its id is \(node.id) and must be its index") }
+      guard node.inputs.count == node.operation.operandCount else {
+        throw invalid(index, "it has \(node.inputs.count) operands and needs \(node.operation.operandCount)")
+      }
+      for operand in node.inputs where operand < 0 || operand >= index {
+        throw invalid(index, "its operand \(operand) does not precede it")
+      }
+      if index > 0, node.operation == .input { throw invalid(index, "a graph has one input, its first node") }
+      let shape = try shape(of: index, operands: node.inputs.map { shapes[$0] })
+      for side in [shape.channels, shape.height, shape.width] where side < 1 || side > 1 << 24 {
+        throw invalid(index, "its tensor would have the shape \(Self.text(shape))")
+      }
+      let (plane, overflow) = shape.height.multipliedReportingOverflow(by: shape.width)
+      guard !overflow, plane <= Self.maximumElements, shape.channels <= Self.maximumElements / plane else {
+        throw invalid(index, "its tensor would have more than \(Self.maximumElements) elements")
+      }
+      shapes.append(shape)
+    }
+    return shapes
+  }
+
+  /// Checks the graph's structure, shapes, normalisation and classes.
+  ///
+  /// - Throws: ``NetworksError``
+  public func validate() throws {
+    let shapes = try shapes()
+    let normalization = inputNormalization
+    guard normalization.mean.count == input.channels, normalization.deviation.count == input.channels else {
+      throw NetworksError.invalidGraph(
+        reason:
+          "its normalisation has \(normalization.mean.count) means and \(normalization.deviation.count) deviations "
+          + "for \(input.channels) channels")
+    }
+    let numbers =
+      normalization.mean + normalization.deviation + [normalization.pixelMinimum, normalization.pixelMaximum]
+    guard numbers.allSatisfy(\.isFinite), normalization.deviation.allSatisfy({ $0 > 0 }),
+      normalization.pixelMaximum > 0, normalization.pixelMinimum < normalization.pixelMaximum
+    else {
+      throw NetworksError.invalidGraph(
+        reason: "its normalisation needs finite values, positive deviations and an ordered range")
+    }
+    let output = shapes[shapes.count - 1]
+    guard classes.isEmpty || classes.count == output.count else {
+      throw NetworksError.invalidGraph(
+        reason: "it names \(classes.count) classes, and its output has \(output.count) elements")
+    }
+    var used = [Bool](repeating: false, count: nodes.count)
+    for node in nodes { for operand in node.inputs { used[operand] = true } }
+    for index in nodes.indices.dropLast() where !used[index] {
+      throw invalid(index, "nothing reads it; remove it, or make it the last node")
+    }
+  }
+
+  private func invalid(_ index: Int, _ reason: String) -> NetworksError {
+    .invalidNode(index: index, name: String(nodes[index].name.prefix(64)), reason: reason)
+  }
+
+  static func text(_ shape: TensorShape) -> String { "\(shape.channels)x\(shape.height)x\(shape.width)" }
+
+  private func shape(of index: Int, operands: [TensorShape]) throws -> TensorShape {
+    let from = operands.first ?? input
+    switch nodes[index].operation {
+    case .input: return input
+    case .convolution(let spec):
+      guard (1...1 << 20).contains(spec.outChannels), (1...4096).contains(spec.groups),
+        from.channels % spec.groups == 0, spec.outChannels % spec.groups == 0
+      else {
+        throw invalid(index, "\(spec.groups) groups do not divide \(from.channels) and \(spec.outChannels) channels")
+      }
+      return try windowed(index, from, spec.outChannels, spec.kernel, spec.stride, spec.padding)
+    case .linear(let outFeatures, _):
+      guard from.height == 1, from.width == 1 else {
+        throw invalid(index, "its operand has the shape \(Self.text(from)) and must be a vector; put flatten before it")
+      }
+      guard (1...1 << 20).contains(outFeatures) else { throw invalid(index, "it has \(outFeatures) outputs") }
+      return TensorShape(channels: outFeatures, height: 1, width: 1)
+    case .batchNorm(let epsilon, let momentum):
+      guard epsilon.isFinite, epsilon > 0, (0...1).contains(momentum) else {
+        throw invalid(index, "its epsilon must be positive and its momentum between 0 and 1")
+      }
+      return from
+    case .x2act(let spec):
+      guard spec.scale.isFinite, spec.scale > 0 else { throw invalid(index, "its scale must be positive") }
+      return from
+    case .relu: return from
+    case .averagePool(let kernel, let stride, let padding):
+      guard padding < kernel else { throw invalid(index, "its padding must be smaller than its window") }
+      return try windowed(index, from, from.channels, kernel, stride, padding)
+    case .globalAveragePool: return TensorShape(channels: from.channels, height: 1, width: 1)
+    case .flatten: return TensorShape(channels: from.count, height: 1, width: 1)
+    case .add:
+      guard operands[0] == operands[1] else {
+        throw invalid(index, "its operands have the shapes \(Self.text(operands[0])) and \(Self.text(operands[1]))")
+      }
+      return from
+    case .subsamplePad(let stride, let before, let after):
+      guard (1...64).contains(stride), (0...65536).contains(before), (0...65536).contains(after) else {
+        throw invalid(index, "its stride or padding is out of range")
+      }
+      return TensorShape(
+        channels: from.channels + before + after, height: (from.height + stride - 1) / stride,
+        width: (from.width + stride - 1) / stride)
+    }
+  }
+
+  private func windowed(
+    _ index: Int, _ from: TensorShape, _ channels: Int, _ kernel: Int, _ stride: Int, _ padding: Int
+  ) throws -> TensorShape {
+    guard (1...4096).contains(kernel), (1...4096).contains(stride), (0...4096).contains(padding) else {
+      throw invalid(index, "its kernel, stride or padding is out of range")
+    }
+    guard kernel <= from.height + 2 * padding, kernel <= from.width + 2 * padding else {
+      throw invalid(index, "its window of \(kernel) does not fit a picture of \(from.height)x\(from.width)")
+    }
+    return TensorShape(
+      channels: channels, height: (from.height + 2 * padding - kernel) / stride + 1,
+      width: (from.width + 2 * padding - kernel) / stride + 1)
+  }
+}

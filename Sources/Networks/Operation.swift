@@ -1,0 +1,105 @@
+/// A convolution with a square kernel; the weights are `[outChannels][inChannels / groups][kernel][kernel]`.
+public struct ConvolutionSpec: Codable, Hashable, Sendable {
+  /// Channels made.
+  public var outChannels: Int
+  /// Side of the kernel.
+  public var kernel: Int
+  /// Distance between windows, in both directions.
+  public var stride: Int
+  /// Zeros added on each of the four sides.
+  public var padding: Int
+  /// Groups into which the channels are split; `1` is a dense convolution.
+  public var groups: Int
+  /// Whether a bias per output channel is added.
+  public var bias: Bool
+
+  /// Describes a convolution.
+  public init(outChannels: Int, kernel: Int, stride: Int = 1, padding: Int = 0, groups: Int = 1, bias: Bool = true) {
+    self.outChannels = outChannels
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+    self.groups = groups
+    self.bias = bias
+  }
+}
+
+/// The trainable quadratic activation `y = (scale / sqrt(Nx)) w1 x^2 + w2 x + b`, where `Nx` is the number of
+/// elements of one sample's feature map (PolyMPCNet, X2act).
+public struct X2actSpec: Codable, Hashable, Sendable {
+  /// The constant `c` of the square's factor.
+  public var scale: Float
+  /// Whether each channel has its own `w1`, `w2` and `b`, or the layer one of each.
+  public var perChannel: Bool
+
+  /// Describes an activation.
+  public init(scale: Float = 1, perChannel: Bool = false) {
+    self.scale = scale
+    self.perChannel = perChannel
+  }
+
+  /// The factor of `w1 x^2` on a feature map of `elements` elements.
+  public func squareFactor(elements: Int) -> Float { scale / Float(elements).squareRoot() }
+}
+
+/// What a node of a ``Graph`` computes. Tensors are float32, one sample is CHW, row-major.
+public enum Operation: Codable, Hashable, Sendable {
+  /// The normalised input; the first node and no other.
+  case input
+  /// A convolution with zero padding.
+  case convolution(ConvolutionSpec)
+  /// `W x + b` on a vector; `W` is `[outFeatures][inFeatures]`.
+  case linear(outFeatures: Int, bias: Bool)
+  /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta` per channel. `momentum` is the weight of the newest
+  /// batch in the running statistics.
+  case batchNorm(epsilon: Float, momentum: Float)
+  /// The trainable quadratic activation.
+  case x2act(X2actSpec)
+  /// `max(x, 0)`.
+  case relu
+  /// The mean over square windows; padded zeros count as elements.
+  case averagePool(kernel: Int, stride: Int, padding: Int)
+  /// The mean over each channel's picture.
+  case globalAveragePool
+  /// CHW to a vector, in that order.
+  case flatten
+  /// The sum of two tensors of one shape.
+  case add
+  /// Every `stride`-th pixel, with `before` and `after` zero channels around: the parameter-free residual shortcut
+  /// (option A of He et al., "Deep Residual Learning", section 4.2).
+  case subsamplePad(stride: Int, before: Int, after: Int)
+
+  /// The operation's name in messages and tables.
+  public var label: String {
+    switch self {
+    case .input: "input"
+    case .convolution: "conv"
+    case .linear: "linear"
+    case .batchNorm: "bn"
+    case .x2act: "x2act"
+    case .relu: "relu"
+    case .averagePool: "avgpool"
+    case .globalAveragePool: "global-avgpool"
+    case .flatten: "flatten"
+    case .add: "add"
+    case .subsamplePad: "subsample-pad"
+    }
+  }
+
+  /// How many operands it takes.
+  public var operandCount: Int {
+    switch self {
+    case .input: 0
+    case .add: 2
+    default: 1
+    }
+  }
+
+  /// Whether it is an activation function.
+  public var isActivation: Bool {
+    switch self {
+    case .x2act, .relu: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,11 @@
+import Foundation
+
+/// The few real functions that Swift's standard library leaves to the C library.
+enum Scalar {
+  static func sqrt(_ x: Double) -> Double { x.squareRoot() }
+  static func log(_ x: Double) -> Double { Foundation.log(x) }
+  static func log2(_ x: Double) -> Double { Foundation.log2(x) }
+  static func cos(_ x: Double) -> Double { Foundation.cos(x) }
+  /// `2^exponent`, exact.
+  static func power(_ exponent: Int) -> Double { Double(sign: .plus, exponent: exponent, significand: 1) }
+}
