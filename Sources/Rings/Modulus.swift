@@ -40,6 +40,7 @@ public enum PrimeField: Modulus {
   /// (p + 1) / 2: words from here on stand for negative numbers.
   public static let half: UInt64 = 0x7FFF_FFFF_8000_0001
 
+  /// The name of this modulus.
   public static var kind: ModulusKind { .field }
 
   /// All ones where `flag` holds, else zero, without a branch.
@@ -53,6 +54,7 @@ public enum PrimeField: Modulus {
     return value &+ (0xFFFF_FFFF & mask(above))
   }
 
+  /// a + b.
   @inlinable @inline(__always)
   public static func add(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let (sum, carry) = a.addingReportingOverflow(b)
@@ -60,33 +62,39 @@ public enum PrimeField: Modulus {
     return sum &+ (0xFFFF_FFFF & (mask(carry) | mask(above)))
   }
 
+  /// a - b.
   @inlinable @inline(__always)
   public static func subtract(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let (difference, borrow) = a.subtractingReportingOverflow(b)
     return difference &- (0xFFFF_FFFF & mask(borrow))
   }
 
+  /// -a.
   @inlinable @inline(__always)
   public static func negate(_ a: UInt64) -> UInt64 { subtract(0, a) }
 
+  /// a b.
   @inlinable @inline(__always)
   public static func multiply(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let (high, low) = a.multipliedFullWidth(by: b)
     return reduce(low: low, high: high)
   }
 
+  /// Embeds any signed integer.
   @inlinable @inline(__always)
   public static func reduce(signed value: Int64) -> UInt64 {
     let sign = UInt64(bitPattern: value >> 63)
     return UInt64(bitPattern: value) &- (0xFFFF_FFFF & sign)
   }
 
+  /// The representative nearest zero.
   @inlinable @inline(__always)
   public static func centered(_ a: UInt64) -> Int64 {
     let isBelowHalf = a.subtractingReportingOverflow(0x7FFF_FFFF_8000_0001).overflow
     return Int64(bitPattern: a &+ (0xFFFF_FFFF & ~mask(isBelowHalf)))
   }
 
+  /// low + 2^64 high reduced, for any words.
   @inlinable @inline(__always)
   public static func reduce(low: UInt64, high: UInt64) -> UInt64 {
     // 2^96 = -1 takes the top 32 bits, 2^64 = 2^32 - 1 the next 32.
@@ -97,6 +105,7 @@ public enum PrimeField: Modulus {
     return canonical(sum &+ (0xFFFF_FFFF & mask(carry)))
   }
 
+  /// a 2^bits, for `bits` in 0...63.
   @inlinable @inline(__always)
   public static func shiftLeft(_ a: UInt64, by bits: Int) -> UInt64 {
     reduce(low: a << UInt64(bits), high: a >> UInt64(64 &- bits))
@@ -111,29 +120,38 @@ public enum PrimeField: Modulus {
 
 /// The ring Z_2^64: every word is reduced.
 public enum Word64: Modulus {
+  /// The name of this modulus.
   public static var kind: ModulusKind { .word }
 
+  /// a + b.
   @inlinable @inline(__always)
   public static func add(_ a: UInt64, _ b: UInt64) -> UInt64 { a &+ b }
 
+  /// a - b.
   @inlinable @inline(__always)
   public static func subtract(_ a: UInt64, _ b: UInt64) -> UInt64 { a &- b }
 
+  /// -a.
   @inlinable @inline(__always)
   public static func negate(_ a: UInt64) -> UInt64 { 0 &- a }
 
+  /// a b.
   @inlinable @inline(__always)
   public static func multiply(_ a: UInt64, _ b: UInt64) -> UInt64 { a &* b }
 
+  /// Embeds any signed integer.
   @inlinable @inline(__always)
   public static func reduce(signed value: Int64) -> UInt64 { UInt64(bitPattern: value) }
 
+  /// The representative nearest zero.
   @inlinable @inline(__always)
   public static func centered(_ a: UInt64) -> Int64 { Int64(bitPattern: a) }
 
+  /// low + 2^64 high reduced, for any words.
   @inlinable @inline(__always)
   public static func reduce(low: UInt64, high: UInt64) -> UInt64 { low }
 
+  /// a 2^bits, for `bits` in 0...63.
   @inlinable @inline(__always)
   public static func shiftLeft(_ a: UInt64, by bits: Int) -> UInt64 { a << UInt64(bits) }
 }

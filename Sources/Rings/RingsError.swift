@@ -13,6 +13,7 @@ public enum RingsError: Error, Equatable, CustomStringConvertible {
   /// A weight exceeds the bound of the kernels. The value itself is secret and is not reported.
   case weightTooLarge(limit: Int)
 
+  /// What was wrong, where, and what to do.
   public var description: String {
     switch self {
     case .dimensionOutOfRange(let name, let value, let minimum, let maximum):
