@@ -1,0 +1,140 @@
+public import Correlations
+public import Programs
+import Rings
+public import Transport
+import TwoParty
+
+/// The data owner's side of a session, on one thread: it says when to prepare, asks, and alone learns the answer.
+///
+/// Security: semi-honest. It learns the program, the results, and nothing else of the weights.
+public final class DataOwnerSession {
+  private let channel: FramedChannel
+  private let program: Program
+  private let source: any DataOwnerSource
+  private let limits: SessionLimits
+  private var pool = MaterialPool<DataOwnerMaterial>()
+  private var nextPrepared: UInt64 = 0
+  private var isEnded = false
+  /// What was done so far.
+  public private(set) var statistics = SessionStatistics()
+
+  /// Opens the session: the source is set up here.
+  ///
+  /// - Parameters:
+  ///   - channel: to the model owner, after the hello.
+  ///   - program: validated.
+  ///   - source: where material comes from.
+  /// - Throws: what the source throws.
+  public init(
+    channel: FramedChannel, program: Program, source: any DataOwnerSource, limits: SessionLimits = SessionLimits()
+  ) throws {
+    self.channel = channel
+    self.program = program
+    self.source = source
+    self.limits = limits
+    try program.validate()
+    try source.begin(program: program)
+  }
+
+  /// Inferences prepared and not used.
+  public var prepared: Int { pool.count }
+
+  /// Prepares inferences in advance, in bulks.
+  ///
+  /// - Parameter count: how many more.
+  /// - Throws: `TransportError`, `CorrelationError`, ``InferenceError``; after an error the session is over.
+  public func prepare(count: Int) throws {
+    guard !isEnded else { throw InferenceError.sessionEnded }
+    guard count >= 0, pool.count + count <= limits.maximumPrepared else {
+      throw InferenceError.storeFull(asked: count, held: pool.count, limit: limits.maximumPrepared)
+    }
+    try guarded {
+      let last = nextPrepared + UInt64(count)
+      while nextPrepared < last {
+        try prepareBulk(nextPrepared..<min(nextPrepared + UInt64(limits.bulk), last))
+      }
+    }
+  }
+
+  private func prepareBulk(_ serials: Range<UInt64>) throws {
+    let range = SerialRange(serials)
+    try channel.send(.prepare, range.bytes)
+    try Preparation.dataOwner(program: program, source: source, serials: serials) { material in
+      let serial = material.serial
+      pool.add(material, serial: serial)
+    }
+    nextPrepared = serials.upperBound
+    guard try channel.receive(.prepared, byteCount: SerialRange.byteCount) == range.bytes else {
+      throw CorrelationError.unexpectedAnswer(what: "the range that the model owner prepared")
+    }
+    statistics.prepared += serials.count
+  }
+
+  /// Runs one query. Material that is missing is prepared first.
+  ///
+  /// - Parameter samples: fixed-point inputs, CHW, one array a sample.
+  /// - Returns: fixed-point results, one array a sample.
+  /// - Throws: `TransportError`, `CorrelationError`, `TwoPartyError`, ``InferenceError``. After an error other than of the input the
+  ///   session is over, and the query's material is spent.
+  public func infer(_ samples: [[Int64]]) throws -> [[Int64]] {
+    guard !isEnded else { throw InferenceError.sessionEnded }
+    guard (1...limits.maximumBatch).contains(samples.count) else {
+      throw InferenceError.invalidBatch(count: samples.count, limit: limits.maximumBatch)
+    }
+    for (index, sample) in samples.enumerated() where sample.count != program.input.shape.count {
+      throw InferenceError.wrongInputSize(sample: index, found: sample.count, expected: program.input.shape.count)
+    }
+    if pool.count < samples.count {
+      statistics.preparedOnDemand += samples.count - pool.count
+      try prepare(count: samples.count - pool.count)
+    }
+    return try guarded { try ask(samples) }
+  }
+
+  private func ask(_ samples: [[Int64]]) throws -> [[Int64]] {
+    let first = pool.nextSerial
+    let serials = first..<(first + UInt64(samples.count))
+    var materials = MaterialBatch<DataOwnerMaterial>(capacity: samples.count)
+    for serial in serials { materials.append(try pool.take(serial: serial)) }
+    var masks: [SecretWords] = []
+    for sample in samples.indices { masks.append(try materials.withMutable(sample) { try $0.takeInputMask() }) }
+    try channel.send(.query, SerialRange(serials).bytes, flush: false)
+    try InputOperator.send(samples, masks: masks, modulus: program.input.modulus, channel: channel)
+    for index in program.activationSteps {
+      guard case .activation(let spec) = program.steps[index].operation else { continue }
+      var parts = MaterialBatch<DataOwnerActivationMaterial>(capacity: samples.count)
+      for sample in samples.indices { parts.append(try materials.withMutable(sample) { try $0.takeActivation(index) }) }
+      let tensor = program.steps[index].tensor
+      try ActivationDataOwner(channel: channel, spec: spec, output: tensor.modulus).run(
+        elementsPerSample: tensor.shape.count, materials: parts)
+    }
+    guard case .output(let dropped) = program.steps[program.steps.count - 1].operation else {
+      preconditionFailure("a validated program ends with its output")
+    }
+    var shares: [SecretWords] = []
+    for sample in samples.indices { shares.append(try materials.withMutable(sample) { try $0.takeOutputShare() }) }
+    let results = try OutputOperator.receive(shares, droppedBits: dropped, channel: channel)
+    statistics.queries += 1
+    statistics.samples += samples.count
+    return results
+  }
+
+  /// Leaves in good order. What was prepared and not used is gone.
+  public func close() {
+    guard !isEnded else { return }
+    isEnded = true
+    try? channel.send(.goodbye, [])
+    source.end()
+    channel.close()
+  }
+
+  // After a failure the two sides may be out of step: nothing of the session is used again.
+  private func guarded<R>(_ body: () throws -> R) throws -> R {
+    do { return try body() } catch {
+      isEnded = true
+      source.end()
+      channel.close()
+      throw error
+    }
+  }
+}

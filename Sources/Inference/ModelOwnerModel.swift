@@ -1,0 +1,105 @@
+public import Correlations
+public import Programs
+import Randomness
+import Rings
+public import TwoParty
+
+/// What went wrong in a session.
+public enum InferenceError: Error, CustomStringConvertible, Equatable {
+  /// A model that does not fit its program.
+  case modelDoesNotFit(step: Int, reason: String)
+  /// A batch of an unacceptable size.
+  case invalidBatch(count: Int, limit: Int)
+  /// An input of the wrong size.
+  case wrongInputSize(sample: Int, found: Int, expected: Int)
+  /// More material than this session may hold.
+  case storeFull(asked: Int, held: Int, limit: Int)
+  /// The session ended before.
+  case sessionEnded
+
+  /// A sentence for people.
+  public var description: String {
+    switch self {
+    case .modelDoesNotFit(let step, let reason): "The model does not fit step \(step) of its program: \(reason)."
+    case .invalidBatch(let count, let limit):
+      "A batch of \(count) samples was asked for, and a query carries between 1 and \(limit)."
+    case .wrongInputSize(let sample, let found, let expected):
+      "Sample \(sample) of the batch has \(found) values, and the network takes \(expected)."
+    case .storeFull(let asked, let held, let limit):
+      "\(asked) more inferences were to be prepared while \(held) are held, and a session holds \(limit) at most."
+    case .sessionEnded: "This session has ended; open a new one."
+    }
+  }
+}
+
+/// Weights and bias of one linear step, quantized.
+public struct LinearParameters: Sendable {
+  /// Weights, OIHW, |w| < 2^17.
+  public var weights: [Int32]
+  /// One integer an output channel, at the scale of the step's result.
+  public var bias: [Int64]
+
+  /// Collects them.
+  public init(weights: [Int32], bias: [Int64]) {
+    self.weights = weights
+    self.bias = bias
+  }
+}
+
+/// A model as the model owner computes with it: the public program, and its secret integers.
+public final class ModelOwnerModel: WeightProvider, Sendable {
+  /// The public program.
+  public let program: Program
+  /// Names these very quantized weights; salted, so that it tells nothing of them.
+  public let weightsDigest: [UInt8]
+  let linear: [Int: LinearOperator]
+  let activations: [Int: ActivationCoefficients]
+  private let weights: [Int: [Int32]]
+
+  /// Packs the weights for the kernels.
+  ///
+  /// - Parameters:
+  ///   - linear: by index of linear step.
+  ///   - activations: by index of activation step.
+  ///   - salt: 32 secret bytes that go with the model.
+  /// - Throws: ``InferenceError/modelDoesNotFit(step:reason:)``, `ProgramError`
+  public init(
+    program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients], salt: [UInt8]
+  ) throws {
+    try program.validate()
+    self.program = program
+    let hash = SHA256()
+    hash.update(Array("polympc quantized weights v1".utf8))
+    hash.update(salt)
+    var operators: [Int: LinearOperator] = [:]
+    var kept: [Int: [Int32]] = [:]
+    for index in program.linearSteps {
+      guard case .linear(let geometry) = program.steps[index].operation, let parameters = linear[index],
+        parameters.weights.count == geometry.weightCount, parameters.bias.count == geometry.outChannels
+      else {
+        throw InferenceError.modelDoesNotFit(
+          step: index, reason: "its weights or biases are missing or of another size")
+      }
+      operators[index] = LinearOperator(
+        modulus: program.steps[index].tensor.modulus,
+        weights: try PackedWeights(geometry: geometry, weights: parameters.weights), bias: parameters.bias)
+      kept[index] = parameters.weights
+      parameters.weights.withUnsafeBytes { hash.update($0) }
+    }
+    for index in program.activationSteps {
+      let channels = program.steps[index].tensor.shape.channels
+      guard let count = activations[index]?.k.count, count == 1 || count == channels else {
+        throw InferenceError.modelDoesNotFit(step: index, reason: "its coefficients are missing or of another number")
+      }
+    }
+    self.linear = operators
+    self.activations = activations
+    weights = kept
+    weightsDigest = hash.digest().bytes
+  }
+
+  /// Lends the weights of a linear step.
+  public func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R {
+    try weights[step]!.withUnsafeBufferPointer(body)
+  }
+}

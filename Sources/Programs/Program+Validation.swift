@@ -1,0 +1,181 @@
+import Rings
+
+/// Why a program was refused. Texts name the step by index and name.
+public enum ProgramError: Error, CustomStringConvertible, Equatable {
+  /// Another version of the format.
+  case unsupportedVersion(found: Int, supported: Int)
+  /// Too many steps or elements.
+  case tooLarge(what: String, found: Int, limit: Int)
+  /// A step does not fit its operands or its own description.
+  case invalidStep(index: Int, name: String, reason: String)
+  /// First and last step are not input and output.
+  case missingEnds
+
+  /// A sentence for people.
+  public var description: String {
+    switch self {
+    case .unsupportedVersion(let found, let supported):
+      "This program has format version \(found), and this build reads version \(supported): export it again."
+    case .tooLarge(let what, let found, let limit):
+      "The program has \(found) \(what), and at most \(limit) are accepted."
+    case .invalidStep(let index, let name, let reason):
+      "Step \(index) (\(name.prefix(64))) of the program is invalid: \(reason)."
+    case .missingEnds:
+      "A program begins with its only input step and ends with its only output step; this one does not."
+    }
+  }
+}
+
+extension Program {
+  /// Steps that a program may have.
+  public static let maximumSteps = 4096
+  /// Elements that all tensors of one sample may have together.
+  public static let maximumElements = 1 << 28
+
+  /// Checks everything that later decides an allocation, an index or a loop.
+  ///
+  /// - Throws: ``ProgramError``
+  public func validate() throws {
+    guard version == Self.currentVersion else {
+      throw ProgramError.unsupportedVersion(found: version, supported: Self.currentVersion)
+    }
+    guard steps.count <= Self.maximumSteps else {
+      throw ProgramError.tooLarge(what: "steps", found: steps.count, limit: Self.maximumSteps)
+    }
+    try validateEnds()
+    var elements = 0
+    for index in steps.indices {
+      let shape = steps[index].tensor.shape
+      let sides = [shape.channels, shape.height, shape.width]
+      guard sides.allSatisfy({ $0 > 0 && $0 <= 1 << 24 }) else {
+        throw invalid(index, "a side of its shape is out of range")
+      }
+      let (plane, overflowed) = shape.height.multipliedReportingOverflow(by: shape.width)
+      let (count, overflowedAgain) = plane.multipliedReportingOverflow(by: shape.channels)
+      guard !overflowed, !overflowedAgain, count <= Self.maximumElements else {
+        throw ProgramError.tooLarge(what: "elements in one tensor", found: .max, limit: Self.maximumElements)
+      }
+      elements += count
+      guard elements <= Self.maximumElements else {
+        throw ProgramError.tooLarge(what: "elements", found: elements, limit: Self.maximumElements)
+      }
+      guard (0...62).contains(steps[index].tensor.fractionBits) else {
+        throw invalid(index, "\(steps[index].tensor.fractionBits) fraction bits")
+      }
+      try validateOperands(index)
+      try validateOperation(index)
+    }
+    try validateMasks()
+  }
+
+  private func invalid(_ index: Int, _ reason: String) -> ProgramError {
+    .invalidStep(index: index, name: steps[index].name, reason: reason)
+  }
+
+  private func validateEnds() throws {
+    guard steps.count >= 2, steps[0].operation == .input, case .output = steps[steps.count - 1].operation else {
+      throw ProgramError.missingEnds
+    }
+    for step in steps.dropFirst().dropLast() {
+      if step.operation == .input { throw ProgramError.missingEnds }
+      if case .output = step.operation { throw ProgramError.missingEnds }
+    }
+  }
+
+  private func validateOperands(_ index: Int) throws {
+    let step = steps[index]
+    let wanted: Int
+    switch step.operation {
+    case .input: wanted = 0
+    case .add: wanted = 2
+    default: wanted = 1
+    }
+    guard step.inputs.count == wanted else {
+      throw invalid(index, "it has \(step.inputs.count) operands and needs \(wanted)")
+    }
+    for operand in step.inputs {
+      guard operand >= 0, operand < index else { throw invalid(index, "operand \(operand) does not precede it") }
+      // An activation and the output may change the ring; everything else works inside one.
+      if case .activation = step.operation {
+        guard steps[operand].tensor.modulus == .field else {
+          throw invalid(index, "an activation's operand must be in F_p")
+        }
+        continue
+      }
+      guard steps[operand].tensor.modulus == step.tensor.modulus else {
+        throw invalid(index, "its ring is not that of operand \(operand)")
+      }
+    }
+  }
+
+  private func validateOperation(_ index: Int) throws {
+    let step = steps[index]
+    let shape = step.tensor.shape
+    let operand = step.inputs.first.map { steps[$0].tensor }
+    func expect(_ wanted: TensorShape) throws {
+      guard shape == wanted else { throw invalid(index, "its shape is \(shape), and its operands make \(wanted)") }
+    }
+    switch step.operation {
+    case .input:
+      break
+    case .linear(let geometry):
+      do { try geometry.validate() } catch { throw invalid(index, "\(error)") }
+      guard geometry.inputShape == operand!.shape else {
+        throw invalid(index, "its operand has shape \(operand!.shape)")
+      }
+      try expect(geometry.outputShape)
+    case .activation(let spec):
+      guard (1...60).contains(spec.droppedBits) else { throw invalid(index, "it drops \(spec.droppedBits) bits") }
+      try expect(operand!.shape)
+    case .sumPool(let window):
+      try expect(try pooled(window, operand!.shape, index))
+    case .globalSumPool:
+      try expect(TensorShape(channels: operand!.shape.channels, height: 1, width: 1))
+    case .add(let left, let right):
+      guard (0...62).contains(left), (0...62).contains(right) else { throw invalid(index, "a shift is out of range") }
+      try expect(operand!.shape)
+      guard steps[step.inputs[1]].tensor.shape == shape else { throw invalid(index, "its operands differ in shape") }
+    case .reshape:
+      guard operand!.shape.count == shape.count else { throw invalid(index, "it changes the number of elements") }
+    case .subsamplePad(let stride, let before, let after):
+      guard (1...64).contains(stride), (0...65536).contains(before), (0...65536).contains(after) else {
+        throw invalid(index, "its stride or padding is out of range")
+      }
+      let from = operand!.shape
+      try expect(
+        TensorShape(
+          channels: from.channels + before + after, height: (from.height + stride - 1) / stride,
+          width: (from.width + stride - 1) / stride))
+    case .output(let dropped):
+      guard (0...56).contains(dropped) else { throw invalid(index, "it drops \(dropped) bits") }
+      guard step.tensor.modulus == .word else { throw invalid(index, "an output must be in Z_2^64") }
+      try expect(operand!.shape)
+    }
+  }
+
+  private func pooled(_ window: WindowGeometry, _ from: TensorShape, _ index: Int) throws -> TensorShape {
+    guard (1...4096).contains(window.kernel), (1...4096).contains(window.stride),
+      (0..<window.kernel).contains(window.padding), window.kernel <= from.height + 2 * window.padding,
+      window.kernel <= from.width + 2 * window.padding
+    else { throw invalid(index, "its window does not fit the picture") }
+    return TensorShape(
+      channels: from.channels, height: (from.height + 2 * window.padding - window.kernel) / window.stride + 1,
+      width: (from.width + 2 * window.padding - window.kernel) / window.stride + 1)
+  }
+
+  /// A linear step's operand must be masked by something drawn in advance: by the input's or an activation's mask, through local
+  /// steps only. A linear step that reads another one's output would need a mask that no source knows.
+  private func validateMasks() throws {
+    var drawn = [Bool](repeating: false, count: steps.count)
+    for (index, step) in steps.enumerated() {
+      switch step.operation {
+      case .input, .activation: drawn[index] = true
+      case .linear:
+        guard drawn[step.inputs[0]] else {
+          throw invalid(index, "a linear layer reads another linear layer's output; put an activation between them")
+        }
+      default: drawn[index] = step.inputs.allSatisfy { drawn[$0] }
+      }
+    }
+  }
+}

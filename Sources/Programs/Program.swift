@@ -1,0 +1,161 @@
+public import Rings
+
+/// What one tensor of a program looks like to everybody: shape of one sample, modulus, and scale.
+public struct TensorInfo: Codable, Hashable, Sendable {
+  /// Shape of one sample, CHW.
+  public var shape: TensorShape
+  /// The ring in which both parties' shares of this tensor live.
+  public var modulus: ModulusKind
+  /// A stored integer `v` stands for the real number `v / 2^fractionBits` (times the secret gain that the model
+  /// owner's planner folded into neighbouring weights).
+  public var fractionBits: Int
+
+  /// Describes a tensor.
+  public init(shape: TensorShape, modulus: ModulusKind, fractionBits: Int) {
+    self.shape = shape
+    self.modulus = modulus
+    self.fractionBits = fractionBits
+  }
+}
+
+/// How an activation drops its low bits (DESIGN: numbers).
+public enum TruncationVariant: String, Codable, Hashable, Sendable {
+  /// By one random oblivious transfer an element: off by at most two units, never by a whole turn.
+  case exact
+  /// Each party truncates its own share: off by one unit, and by a whole turn with probability |Y|/p an element.
+  case local
+}
+
+/// The public part of one polynomial activation `y = ±2^e (z^2 + k z + a0)`: how many bits of the 122-bit-scaled
+/// square are dropped, and how. `k`, `a0` and every gain are the model owner's secrets and are not here.
+public struct ActivationSpec: Codable, Hashable, Sendable {
+  /// T: low bits dropped from the integer square, 1...60.
+  public var droppedBits: Int
+  /// How they are dropped.
+  public var truncation: TruncationVariant
+
+  /// Describes an activation.
+  public init(droppedBits: Int, truncation: TruncationVariant) {
+    self.droppedBits = droppedBits
+    self.truncation = truncation
+  }
+}
+
+/// Geometry of a window that is summed. The division by the window's size is folded into a scale or into weights.
+public struct WindowGeometry: Codable, Hashable, Sendable {
+  /// Side of the square window.
+  public var kernel: Int
+  /// Distance between windows.
+  public var stride: Int
+  /// Zeros added on each of the four sides.
+  public var padding: Int
+
+  /// Describes a window.
+  public init(kernel: Int, stride: Int, padding: Int) {
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+  }
+}
+
+/// What a step of a program does. The operands are the outputs of earlier steps.
+public enum StepOperation: Codable, Hashable, Sendable {
+  /// The data owner's input, handed over masked.
+  case input
+  /// `W x + b`, convolution or fully connected; both weights and bias are the model owner's.
+  case linear(LinearGeometry)
+  /// X2act: square, scale, add, truncate, re-mask.
+  case activation(ActivationSpec)
+  /// Sum over windows.
+  case sumPool(WindowGeometry)
+  /// Sum over the whole picture of each channel.
+  case globalSumPool
+  /// `2^leftShift a + 2^rightShift b`.
+  case add(leftShift: Int, rightShift: Int)
+  /// Same words, another shape.
+  case reshape
+  /// Every `stride`-th pixel, with zero channels before and after: the parameter-free residual shortcut.
+  case subsamplePad(stride: Int, before: Int, after: Int)
+  /// The result for the data owner: both shares lose `droppedBits` low bits, in Z_2^64 reduced to the remaining
+  /// 64 - droppedBits bits, so that no wrap-around can occur.
+  case output(droppedBits: Int)
+}
+
+/// One step: an operation on earlier steps' tensors, and the tensor it makes. A tensor's number is its step's index.
+public struct Step: Codable, Hashable, Sendable {
+  /// The layer's name, for people.
+  public var name: String
+  /// What is done.
+  public var operation: StepOperation
+  /// Indices of the steps whose tensors are the operands.
+  public var inputs: [Int]
+  /// The tensor made.
+  public var tensor: TensorInfo
+
+  /// Describes a step.
+  public init(name: String, operation: StepOperation, inputs: [Int], tensor: TensorInfo) {
+    self.name = name
+    self.operation = operation
+    self.inputs = inputs
+    self.tensor = tensor
+  }
+}
+
+/// The public description of an inference, executed alike by model owner, data owner and dealer: steps in an order in
+/// which every operand precedes its use, the first of them the input and the last the output.
+///
+/// A program holds nothing secret. It is checked by ``validate()`` before anything is allocated for it, because
+/// it arrives from files and from peers.
+public struct Program: Codable, Hashable, Sendable {
+  /// Version of this format.
+  public static let currentVersion = 1
+  /// Version of the format of this value.
+  public var version: Int
+  /// The network's name, for people.
+  public var name: String
+  /// The steps.
+  public var steps: [Step]
+
+  /// Makes a program; nothing is checked yet.
+  public init(name: String, steps: [Step]) {
+    self.version = Self.currentVersion
+    self.name = name
+    self.steps = steps
+  }
+
+  /// The tensor that the data owner hands in.
+  public var input: TensorInfo { steps[0].tensor }
+  /// The tensor that the data owner receives.
+  public var output: TensorInfo { steps[steps.count - 1].tensor }
+
+  /// Indices of the linear steps, in order.
+  public var linearSteps: [Int] {
+    steps.indices.filter { if case .linear = steps[$0].operation { true } else { false } }
+  }
+
+  /// Indices of the activation steps, in order.
+  public var activationSteps: [Int] {
+    steps.indices.filter { if case .activation = steps[$0].operation { true } else { false } }
+  }
+
+  /// Elements of all activations of one sample.
+  public var activationElements: Int {
+    activationSteps.reduce(0) { $0 + steps[$1].tensor.shape.count }
+  }
+
+  /// Bytes of the data owner's share of the output on the wire, an element: the remaining bits, in whole bytes.
+  public var outputBytesPerElement: Int {
+    guard case .output(let dropped) = steps[steps.count - 1].operation else { return 8 }
+    return Self.outputBytes(droppedBits: dropped)
+  }
+
+  /// Bytes an output element takes when `droppedBits` of its 64 bits are dropped.
+  public static func outputBytes(droppedBits: Int) -> Int { (64 - droppedBits + 7) / 8 }
+
+  /// For every step, the index of the last step that reads its tensor: when to let go of it.
+  public func lastUses() -> [Int] {
+    var last = Array(steps.indices)
+    for (index, step) in steps.enumerated() { for operand in step.inputs { last[operand] = index } }
+    return last
+  }
+}

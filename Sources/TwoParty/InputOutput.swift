@@ -1,0 +1,92 @@
+import Correlations
+public import Rings
+public import Transport
+
+/// Hands the input over: the data owner sends x - r.
+public enum InputOperator {
+  /// The data owner's side: sends x - r, 8 bytes an element.
+  ///
+  /// - Parameters:
+  ///   - samples: fixed-point inputs, CHW, one array a sample.
+  ///   - masks: r of each sample in the input's ring.
+  public static func send(
+    _ samples: [[Int64]], masks: [SecretWords], modulus: ModulusKind, channel: FramedChannel
+  ) throws {
+    let count = masks.reduce(0) { $0 + $1.count }
+    try channel.beginSend(.maskedInput, byteCount: 8 * count)
+    for (sample, mask) in zip(samples, masks) {
+      precondition(sample.count == mask.count)
+      switch modulus {
+      case .field: subtractMask(PrimeField.self, sample, mask)
+      case .word: subtractMask(Word64.self, sample, mask)
+      }
+      try channel.write(UnsafeRawBufferPointer(mask.buffer))
+    }
+    try channel.endSend()
+  }
+
+  // The mask is spent here: its memory takes the difference.
+  private static func subtractMask<M: Modulus>(_ modulus: M.Type, _ sample: [Int64], _ mask: SecretWords) {
+    let words = mask.pointer
+    for index in 0..<sample.count { words[index] = M.subtract(M.reduce(signed: sample[index]), words[index]) }
+  }
+
+  /// The model owner's side.
+  /// - Returns: x - r of each sample.
+  /// - Throws: `TransportError`, ``TwoPartyError``
+  public static func receive(batch: Int, count: Int, modulus: ModulusKind, channel: FramedChannel) throws
+    -> [SecretWords]
+  {
+    try channel.beginReceive(.maskedInput, byteCount: 8 * count * batch)
+    let samples = try (0..<batch).map { _ in
+      let words = SecretWords(uninitialized: count)
+      try channel.read(into: UnsafeMutableRawBufferPointer(words.buffer))
+      guard modulus == .word || words.areReduced else { throw TwoPartyError.wordNotReduced(message: "masked input") }
+      return words
+    }
+    channel.endReceive()
+    return samples
+  }
+}
+
+/// Gives the result to the data owner alone: the model owner sends its share without the low bits, in the ring of the
+/// bits that remain, so that no wrap-around can occur (DESIGN: numbers) and nothing of the dropped bits is told.
+public enum OutputOperator {
+  /// The model owner's side: ceil((64 - droppedBits) / 8) bytes an element.
+  public static func send(_ shares: [SecretWords], droppedBits: Int, channel: FramedChannel) throws {
+    let width = (64 - droppedBits + 7) / 8
+    let count = shares.reduce(0) { $0 + $1.count }
+    let bytes = SecretBytes(uninitialized: width * count)
+    var position = 0
+    for share in shares {
+      for index in 0..<share.count {
+        let word = share.pointer[index] >> UInt64(droppedBits)
+        for byte in 0..<width { bytes.pointer[position + byte] = UInt8(truncatingIfNeeded: word >> UInt64(8 * byte)) }
+        position += width
+      }
+    }
+    try channel.send(.output, UnsafeRawBufferPointer(bytes.buffer))
+  }
+
+  /// The data owner's side.
+  ///
+  /// - Parameter shares: c of the last linear step, one tensor a sample, in Z_2^64.
+  /// - Returns: the results as signed integers, off by at most one unit.
+  /// - Throws: `TransportError`
+  public static func receive(_ shares: [SecretWords], droppedBits: Int, channel: FramedChannel) throws -> [[Int64]] {
+    let width = (64 - droppedBits + 7) / 8
+    let count = shares.reduce(0) { $0 + $1.count }
+    let bytes = try channel.receive(.output, byteCount: width * count)
+    var position = 0
+    return shares.map { share in
+      (0..<share.count).map { index in
+        var word: UInt64 = 0
+        for byte in 0..<width { word |= UInt64(bytes[position + byte]) << UInt64(8 * byte) }
+        position += width
+        let sum = word &+ (share.pointer[index] >> UInt64(droppedBits))
+        // Centered in the ring of 64 - droppedBits bits.
+        return Int64(bitPattern: sum << UInt64(droppedBits)) >> Int64(droppedBits)
+      }
+    }
+  }
+}
