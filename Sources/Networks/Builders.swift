@@ -1,4 +1,4 @@
-public import Rings
+import Rings
 
 /// Which activation a builder puts everywhere.
 public enum ActivationChoice: Hashable, Sendable {

@@ -1,4 +1,4 @@
-public import Rings
+import Rings
 
 /// What one parameter of a node is.
 public enum ParameterName: String, Codable, Hashable, Sendable, CaseIterable, Comparable {

@@ -6,6 +6,7 @@ enum Scalar {
   static func log(_ x: Double) -> Double { Foundation.log(x) }
   static func log2(_ x: Double) -> Double { Foundation.log2(x) }
   static func cos(_ x: Double) -> Double { Foundation.cos(x) }
+  static func exp2(_ x: Double) -> Double { Foundation.exp2(x) }
   /// `2^exponent`, exact.
   static func power(_ exponent: Int) -> Double { Double(sign: .plus, exponent: exponent, significand: 1) }
 }

@@ -1,0 +1,96 @@
+public import Rings
+
+/// Runs a graph in float32, one sample at a time: the reference for calibration, tests and evaluation.
+///
+/// BN uses its running statistics. The executor holds a copy of the parameters and is a value: one per thread.
+public struct FloatExecutor: Sendable {
+  /// The network.
+  public let graph: Graph
+  /// Shapes of the nodes' tensors.
+  public let shapes: [TensorShape]
+  private let parameters: Parameters
+
+  /// Prepares a run.
+  ///
+  /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
+  public init(graph: Graph, parameters: Parameters) throws {
+    try graph.validate()
+    try parameters.validate(for: graph)
+    self.graph = graph
+    self.shapes = try graph.shapes()
+    self.parameters = parameters
+  }
+
+  /// The output (logits) of one normalised sample.
+  ///
+  /// - Throws: ``NetworksError/invalidInput(reason:)`` where the sample has the wrong number of values.
+  public func output(of sample: [Float]) throws -> [Float] {
+    let tensors = try run(sample, keepingAll: false)
+    return tensors[tensors.count - 1]
+  }
+
+  /// The tensors of all nodes on one normalised sample, CHW.
+  ///
+  /// - Throws: ``NetworksError/invalidInput(reason:)`` where the sample has the wrong number of values.
+  public func tensors(of sample: [Float]) throws -> [[Float]] { try run(sample, keepingAll: true) }
+
+  private func run(_ sample: [Float], keepingAll: Bool) throws -> [[Float]] {
+    guard sample.count == graph.input.count else {
+      throw NetworksError.invalidInput(reason: "it has \(sample.count) values, and the network reads \(graph.input.count)")
+    }
+    var last = Array(graph.nodes.indices)
+    for node in graph.nodes { for operand in node.inputs { last[operand] = node.id } }
+    var tensors = [[Float]](repeating: [], count: graph.nodes.count)
+    for node in graph.nodes {
+      tensors[node.id] = compute(node, node.inputs.map { tensors[$0] }, sample)
+      if !keepingAll { for operand in node.inputs where last[operand] == node.id { tensors[operand] = [] } }
+    }
+    return tensors
+  }
+
+  private func compute(_ node: Node, _ operands: [[Float]], _ sample: [Float]) -> [Float] {
+    let shape = shapes[node.id]
+    let from = node.inputs.first.map { shapes[$0] } ?? shape
+    func parameter(_ name: ParameterName) -> [Float] { parameters[node.id, name] }
+    switch node.operation {
+    case .input: return sample
+    case .convolution(let spec):
+      let geometry = LinearGeometry(spec, on: from)
+      return FloatKernels.convolution(operands[0], geometry, parameter(.weight), parameter(.bias))
+    case .linear: return FloatKernels.linear(operands[0], parameter(.weight), parameter(.bias), shape.channels)
+    case .batchNorm(let epsilon, _):
+      let (gamma, beta, mean, variance) = (parameter(.gamma), parameter(.beta), parameter(.mean), parameter(.variance))
+      return FloatKernels.perChannel(operands[0], shape) { channel, x in
+        (x - mean[channel]) / (variance[channel] + epsilon).squareRoot() * gamma[channel] + beta[channel]
+      }
+    case .x2act(let spec):
+      let factor = spec.squareFactor(elements: shape.count)
+      let (w1, w2, b) = (parameter(.w1), parameter(.w2), parameter(.b))
+      return FloatKernels.perChannel(operands[0], shape) { channel, x in
+        let index = spec.perChannel ? channel : 0
+        return (factor * w1[index] * x + w2[index]) * x + b[index]
+      }
+    case .relu: return operands[0].map { max($0, 0) }
+    case .averagePool(let kernel, let stride, let padding):
+      return FloatKernels.averagePool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
+    case .globalAveragePool:
+      let area = from.height * from.width
+      return (0..<from.channels).map { channel in
+        operands[0][channel * area..<(channel + 1) * area].reduce(0, +) / Float(area)
+      }
+    case .flatten: return operands[0]
+    case .add: return zip(operands[0], operands[1]).map { $0 + $1 }
+    case .subsamplePad(let stride, let before, _):
+      return FloatKernels.subsamplePad(operands[0], from, shape, stride: stride, before: before)
+    }
+  }
+}
+
+extension LinearGeometry {
+  /// The geometry of a convolution of a graph on a picture of the given shape.
+  init(_ spec: ConvolutionSpec, on from: TensorShape) {
+    self.init(
+      inChannels: from.channels, outChannels: spec.outChannels, inHeight: from.height, inWidth: from.width,
+      kernel: spec.kernel, stride: spec.stride, padding: spec.padding, groups: spec.groups)
+  }
+}

@@ -1,0 +1,82 @@
+import Rings
+
+/// Removes batch normalisation from a trained network.
+public enum Folding {
+  /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
+  /// part of its weights and bias; any other BN becomes a 1x1 convolution with one channel per group.
+  ///
+  /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
+  public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
+    try graph.validate()
+    try parameters.validate(for: graph)
+    let shapes = try graph.shapes()
+    var readers = [Int](repeating: 0, count: graph.nodes.count)
+    for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
+
+    var folded = graph
+    folded.nodes = []
+    var result = Parameters()
+    var place = [Int](repeating: 0, count: graph.nodes.count)
+    for node in graph.nodes {
+      let inputs = node.inputs.map { place[$0] }
+      guard case .batchNorm(let epsilon, _) = node.operation else {
+        place[node.id] = folded.append(node.operation, name: node.name, from: inputs)
+        for name in ParameterName.allCases { result[place[node.id], name] = parameters[node.id, name] }
+        continue
+      }
+      let affine = Affine(parameters, node.id, epsilon)
+      let operand = node.inputs[0]
+      if readers[operand] == 1, let operation = withBias(graph.nodes[operand].operation) {
+        place[node.id] = inputs[0]
+        folded.nodes[inputs[0]].operation = operation
+        affine.absorb(into: &result, node: inputs[0])
+      } else {
+        let channels = shapes[node.id].channels
+        let spec = ConvolutionSpec(outChannels: channels, kernel: 1, groups: channels)
+        place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
+        result[place[node.id], .weight] = affine.factors.map { Float($0) }
+        result[place[node.id], .bias] = affine.offsets.map { Float($0) }
+      }
+    }
+    return (folded, result)
+  }
+
+  private static func withBias(_ operation: Operation) -> Operation? {
+    switch operation {
+    case .convolution(var spec):
+      spec.bias = true
+      return .convolution(spec)
+    case .linear(let outFeatures, _): return .linear(outFeatures: outFeatures, bias: true)
+    default: return nil
+    }
+  }
+
+  /// `factor x + offset` per channel, in double so that folding itself adds one rounding only.
+  private struct Affine {
+    var factors: [Double]
+    var offsets: [Double]
+
+    init(_ parameters: Parameters, _ node: Int, _ epsilon: Float) {
+      let (gamma, beta) = (parameters[node, .gamma], parameters[node, .beta])
+      let (mean, variance) = (parameters[node, .mean], parameters[node, .variance])
+      let slopes = gamma.indices.map { Double(gamma[$0]) / (Double(variance[$0]) + Double(epsilon)).squareRoot() }
+      factors = slopes
+      offsets = gamma.indices.map { Double(beta[$0]) - Double(mean[$0]) * slopes[$0] }
+    }
+
+    func absorb(into parameters: inout Parameters, node: Int) {
+      var weight = parameters[node, .weight]
+      var bias = parameters[node, .bias]
+      if bias.isEmpty { bias = [Float](repeating: 0, count: factors.count) }
+      let taps = weight.count / factors.count
+      for channel in factors.indices {
+        for index in channel * taps..<(channel + 1) * taps {
+          weight[index] = Float(Double(weight[index]) * factors[channel])
+        }
+        bias[channel] = Float(Double(bias[channel]) * factors[channel] + offsets[channel])
+      }
+      parameters[node, .weight] = weight
+      parameters[node, .bias] = bias
+    }
+  }
+}

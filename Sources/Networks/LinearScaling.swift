@@ -1,0 +1,67 @@
+import Rings
+
+/// Weights of a convolution or linear layer under the scales of its operand and result.
+struct LinearScaling {
+  let geometry: LinearGeometry
+  private let weight: [Float]
+  private let bias: [Float]
+
+  init(_ solver: ScaleSolver, _ node: Node) {
+    let from = solver.shapes[node.inputs[0]]
+    switch node.operation {
+    case .convolution(let spec): geometry = LinearGeometry(spec, on: from)
+    case .linear(let outFeatures, _): geometry = LinearGeometry(inFeatures: from.channels, outFeatures: outFeatures)
+    default: preconditionFailure("\(node.name) has no weights")
+    }
+    weight = solver.parameters[node.id, .weight]
+    bias = solver.parameters[node.id, .bias]
+  }
+
+  /// A step that only changes scales, each channel by itself.
+  init(diagonal shape: TensorShape) {
+    geometry = LinearGeometry(
+      inChannels: shape.channels, outChannels: shape.channels, inHeight: shape.height, inWidth: shape.width, kernel: 1,
+      groups: shape.channels)
+    weight = [Float](repeating: 1, count: shape.channels)
+    bias = []
+  }
+
+  private func forEach(_ wanted: [Double], _ given: [Double], _ body: (Double) -> Void) {
+    let area = geometry.kernelHeight * geometry.kernelWidth
+    let inPerGroup = geometry.inChannels / geometry.groups
+    let outPerGroup = geometry.outChannels / geometry.groups
+    var index = 0
+    for output in 0..<geometry.outChannels {
+      let first = output / outPerGroup * inPerGroup
+      for input in first..<first + inPerGroup {
+        // A channel of zeros meets no value: its weight is zero whatever the network says.
+        let factor = given[input].isNaN ? 0 : wanted[output] / given[input]
+        for _ in 0..<area {
+          body(Double(weight[index]) * factor)
+          index += 1
+        }
+      }
+    }
+  }
+
+  /// Largest magnitude of a quantised weight, before rounding.
+  func largestWeight(_ wanted: [Double], _ given: [Double]) -> Double {
+    var largest = 0.0
+    forEach(wanted, given) { largest = max(largest, abs($0)) }
+    return largest
+  }
+
+  /// Largest magnitude of a quantised bias.
+  func largestBias(_ wanted: [Double]) -> Double {
+    bias.indices.reduce(0) { max($0, abs(Double(bias[$1]) * wanted[$1])) }
+  }
+
+  /// The integers, rounded to nearest.
+  func quantized(_ wanted: [Double], _ given: [Double]) -> QuantizedLinear {
+    var weights: [Int32] = []
+    weights.reserveCapacity(weight.count)
+    forEach(wanted, given) { weights.append(Int32($0.rounded())) }
+    let offsets = wanted.indices.map { bias.isEmpty ? 0 : Int64((Double(bias[$0]) * wanted[$0]).rounded()) }
+    return QuantizedLinear(weights: weights, bias: offsets)
+  }
+}

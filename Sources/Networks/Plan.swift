@@ -1,0 +1,165 @@
+public import Programs
+import Rings
+
+/// How activations are to drop their low bits.
+public enum TruncationPolicy: String, Codable, Hashable, Sendable, CaseIterable {
+  /// Always exactly.
+  case exact
+  /// Always locally: fewer bytes, and a chance of a wrong result that the plan states.
+  case local
+  /// Locally in the layers whose expected failures lie within an equal share of the budget, exactly elsewhere.
+  case automatic
+}
+
+/// The choices of a plan. The defaults suit trained networks with values of magnitude 1 to 100.
+public struct PlannerOptions: Codable, Hashable, Sendable {
+  /// Fraction bits of the input, 4...20.
+  public var inputBits: Int
+  /// Fraction bits of activations' results, 4...20.
+  public var activationBits: Int
+  /// Fraction bits of weights, before gains, 4...15; the sum with the operand's fraction bits is at most 24.
+  public var weightBits: Int
+  /// Fraction bits of the output, 0...24.
+  public var outputBits: Int
+  /// How activations truncate.
+  public var truncation: TruncationPolicy
+  /// Expected wrong results per inference that are acceptable.
+  public var failureBudget: Double
+  /// Whether a plan above the budget is accepted.
+  public var allowExceeding: Bool
+
+  /// Makes options.
+  public init(
+    inputBits: Int = 12, activationBits: Int = 12, weightBits: Int = 12, outputBits: Int = 12,
+    truncation: TruncationPolicy = .exact, failureBudget: Double = 0x1p-20, allowExceeding: Bool = false
+  ) {
+    self.inputBits = inputBits
+    self.activationBits = activationBits
+    self.weightBits = weightBits
+    self.outputBits = outputBits
+    self.truncation = truncation
+    self.failureBudget = failureBudget
+    self.allowExceeding = allowExceeding
+  }
+
+  func validate() throws {
+    let limits: [(String, Int, ClosedRange<Int>)] = [
+      ("input", inputBits, 4...20), ("activation", activationBits, 4...20), ("weight", weightBits, 4...15),
+      ("output", outputBits, 0...24), ("input and weight", inputBits + weightBits, 8...24),
+      ("activation and weight", activationBits + weightBits, 8...24),
+    ]
+    for (what, bits, range) in limits where !range.contains(bits) {
+      throw NetworksError.invalidGraph(
+        reason: "\(bits) fraction bits of \(what) are outside \(range.lowerBound)...\(range.upperBound)")
+    }
+    guard failureBudget.isFinite, failureBudget >= 0 else {
+      throw NetworksError.invalidGraph(reason: "the failure budget must be a number of at least 0")
+    }
+  }
+}
+
+/// The public part of a plan: what both parties and the dealer may know.
+///
+/// It holds shapes, scales, truncation and expected failures, and no weight, coefficient, gain or range.
+public struct Plan: Codable, Hashable, Sendable {
+  /// Version of the format that this build writes and reads.
+  public static let currentVersion = 1
+  /// Version of the format of this value.
+  public var version = Self.currentVersion
+  /// The steps of an inference.
+  public var program: Program
+  /// What the data owner hands in and gets back.
+  public var input: InputSpec
+  /// Expected elements per inference whose truncation goes wrong by a whole turn, for each activation in the order of
+  /// the program's activation steps.
+  public var expectedFailures: [Double]
+
+  /// Sum of ``expectedFailures``: an upper bound of the chance that an inference is wrong.
+  public var expectedFailuresPerInference: Double { expectedFailures.reduce(0, +) }
+
+  /// The bytes over which the plan's digest is taken: JSON with sorted keys.
+  public func canonicalBytes() throws -> [UInt8] { try CanonicalJSON.encode(self) }
+
+  /// Reads and validates a plan, as it may come from a file or a peer.
+  ///
+  /// - Throws: ``NetworksError``, or `ProgramError`.
+  public static func decode(json: [UInt8]) throws -> Plan {
+    guard json.count <= Program.maximumEncodedBytes else {
+      throw NetworksError.malformed(what: "plan", reason: "it has \(json.count) bytes")
+    }
+    let plan = try CanonicalJSON.decode(Plan.self, from: json, what: "plan")
+    try plan.validate()
+    return plan
+  }
+
+  /// Checks everything on which an allocation or an index may rest.
+  ///
+  /// - Throws: ``NetworksError``, or `ProgramError`.
+  public func validate() throws {
+    guard version == Self.currentVersion else {
+      throw NetworksError.malformed(
+        what: "plan", reason: "its version is \(version), and this build reads \(Self.currentVersion)")
+    }
+    try program.validate()
+    try input.validate()
+    guard input.shape == program.input.shape, input.fractionBits == program.input.fractionBits else {
+      throw NetworksError.malformed(what: "plan", reason: "its input does not fit its program")
+    }
+    guard input.classes.isEmpty || input.classes.count == program.output.shape.count else {
+      throw NetworksError.malformed(what: "plan", reason: "it names \(input.classes.count) classes for another output")
+    }
+    guard expectedFailures.count == program.activationSteps.count, expectedFailures.allSatisfy({ $0 >= 0 }) else {
+      throw NetworksError.malformed(what: "plan", reason: "its expected failures do not fit its program")
+    }
+  }
+}
+
+/// The integers of a linear step. Secret of the model owner.
+public struct QuantizedLinear: Hashable, Sendable {
+  /// Weights, OIHW, of magnitude below 2^16.
+  public var weights: [Int32]
+  /// One value per output channel, at the scale of the step's tensor, to be embedded into its ring.
+  public var bias: [Int64]
+}
+
+/// The integers of an activation step, which keeps `floor((z^2 + k z + constant) / 2^T)`. Secret of the model owner.
+public struct QuantizedActivation: Hashable, Sendable {
+  /// The offset O = 2^61 that keeps the square nonnegative inside the truncation.
+  public static let offset: Int64 = 1 << 61
+  /// `k` per channel.
+  public var linear: [Int64]
+  /// `a0` per channel, without the offset.
+  public var constant: [Int64]
+  /// `a0 + O` per channel.
+  public var constantWithOffset: [Int64] { constant.map { $0 + Self.offset } }
+}
+
+/// Everything secret that an inference needs of the model, by step index of the program. It stays with the model owner.
+public struct QuantizedModel: Hashable, Sendable {
+  /// Of each linear step.
+  public var linear: [Int: QuantizedLinear] = [:]
+  /// Of each activation step.
+  public var activation: [Int: QuantizedActivation] = [:]
+}
+
+/// What a plan made of one step, for the model owner's eyes: gains and ranges are statistics of the weights.
+public struct StepDetail: Codable, Hashable, Sendable {
+  /// Smallest and largest magnitude of the tensor's gains.
+  public var gains: [Double]
+  /// Bits of the largest weight's magnitude, for a linear step.
+  public var weightBits: Double?
+  /// Bits of the largest planned magnitude: |Y| before truncation for an activation, the tensor's values otherwise.
+  public var rangeBits: Double
+  /// Channels whose square coefficient was raised to the smallest one that fits.
+  public var clampedChannels: Int?
+}
+
+/// A plan together with its secret part.
+public struct PlannedModel: Sendable {
+  /// The public part.
+  public var plan: Plan
+  /// The secret integers.
+  public var quantized: QuantizedModel
+  /// The model owner's view of each step.
+  public var details: [StepDetail]
+}

@@ -1,0 +1,192 @@
+import Programs
+import Rings
+
+/// Turns a trained, folded network into the integers and the public program of a private inference.
+///
+/// See <doc:Planning> for scales, gains and bounds.
+public enum Planner {
+  /// Plans a network.
+  ///
+  /// - Parameters:
+  ///   - graph: a folded network (``Folding/fold(_:_:)``) whose activations are X2act.
+  ///   - parameters: its parameters.
+  ///   - calibration: ranges of its tensors on sample inputs.
+  ///   - options: fraction bits and truncation.
+  /// - Throws: ``NetworksError`` naming the layer that cannot be planned, or
+  ///   ``NetworksError/failureBudget(expected:budget:)``.
+  public static func plan(
+    _ graph: Graph, _ parameters: Parameters, _ calibration: Calibration, options: PlannerOptions = PlannerOptions()
+  ) throws -> PlannedModel {
+    try options.validate()
+    try graph.validate()
+    try parameters.validate(for: graph)
+    try calibration.validate(for: graph)
+    try checkSupported(graph)
+    let rings = try rings(of: graph)
+    var solver = try ScaleSolver(graph: graph, parameters: parameters, calibration: calibration, options: options)
+    try solver.solve()
+    var emitter = Emitter(solver: solver, rings: rings)
+    try emitter.emit()
+    let planned = emitter.finish()
+    try planned.plan.validate()
+    let expected = planned.plan.expectedFailuresPerInference
+    guard expected <= options.failureBudget || options.allowExceeding else {
+      throw NetworksError.failureBudget(expected: expected, budget: options.failureBudget)
+    }
+    return planned
+  }
+}
+
+/// Writes the steps of a program once all scales are known.
+private struct Emitter {
+  let solver: ScaleSolver
+  let rings: [ModulusKind]
+  var steps: [Step] = []
+  var details: [StepDetail] = []
+  var quantized = QuantizedModel()
+  var failures: [Double] = []
+  var place: [Int] = []
+  var droppedOutputBits = 0
+
+  init(solver: ScaleSolver, rings: [ModulusKind]) {
+    self.solver = solver
+    self.rings = rings
+  }
+
+  mutating func emit() throws {
+    let graph = solver.graph
+    for node in graph.nodes {
+      let inputs = node.inputs.indices.map { source(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0)) }
+      let operation = try operation(of: node)
+      let scale = solver.scale[node.id]!
+      let tensor = TensorInfo(
+        shape: solver.shapes[node.id], modulus: rings[node.id], fractionBits: solver.label[node.id])
+      var detail = StepDetail(gains: gains(scale, solver.label[node.id]), rangeBits: range(node, scale))
+      switch node.operation {
+      case .convolution, .linear:
+        let layer = LinearScaling(solver, node).quantized(scale, solver.scale[node.inputs[0]]!)
+        detail.weightBits = weightBits(layer)
+        quantized.linear[steps.count] = layer
+      case .x2act:
+        emitActivation(node, &detail)
+      default: break
+      }
+      place.append(append(node.name, operation, inputs, tensor, detail))
+    }
+    let last = graph.nodes.count - 1
+    let operand = source(last, ScaleSolver.Edge(consumer: graph.nodes.count, slot: 0))
+    let from = steps[operand].tensor
+    droppedOutputBits = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
+    let tensor = TensorInfo(
+      shape: from.shape, modulus: .word, fractionBits: from.fractionBits - droppedOutputBits)
+    var detail = details[operand]
+    detail.weightBits = nil
+    detail.clampedChannels = nil
+    detail.rangeBits -= Double(droppedOutputBits)
+    _ = append("output", .output(droppedBits: droppedOutputBits), [operand], tensor, detail)
+  }
+
+  mutating func append(
+    _ name: String, _ operation: StepOperation, _ inputs: [Int], _ tensor: TensorInfo, _ detail: StepDetail
+  ) -> Int {
+    steps.append(Step(name: name, operation: operation, inputs: inputs, tensor: tensor))
+    details.append(detail)
+    return steps.count - 1
+  }
+
+  /// The step whose tensor a consumer reads: the operand's own, or a diagonal linear step put behind it.
+  mutating func source(_ operand: Int, _ edge: ScaleSolver.Edge) -> Int {
+    guard let rescaled = solver.rescaled[edge] else { return place[operand] }
+    let from = steps[place[operand]]
+    let scaling = LinearScaling(diagonal: from.tensor.shape)
+    let layer = scaling.quantized(rescaled.scale, solver.scale[operand]!)
+    quantized.linear[steps.count] = layer
+    var tensor = from.tensor
+    tensor.fractionBits = rescaled.label
+    let largest = Double(solver.calibration.nodes[operand].largest) * solver.calibration.margin
+    let detail = StepDetail(
+      gains: gains(rescaled.scale, rescaled.label), weightBits: weightBits(layer),
+      rangeBits: bits(largest * (rescaled.scale.max() ?? 1)))
+    return append(from.name + ".rescale", .linear(scaling.geometry), [place[operand]], tensor, detail)
+  }
+
+  func operation(of node: Node) throws -> StepOperation {
+    switch node.operation {
+    case .input: return .input
+    case .convolution, .linear: return .linear(LinearScaling(solver, node).geometry)
+    case .x2act:
+      return .activation(ActivationSpec(droppedBits: solver.droppedBits[node.id]!, truncation: variant(node)))
+    case .averagePool(let kernel, let stride, let padding):
+      return .sumPool(WindowGeometry(kernel: kernel, stride: stride, padding: padding))
+    case .globalAveragePool: return .globalSumPool
+    case .flatten: return .reshape
+    case .add:
+      let shifts = solver.shifts[node.id]!
+      return .add(leftShift: shifts[0], rightShift: shifts[1])
+    case .subsamplePad(let stride, let before, let after):
+      return .subsamplePad(stride: stride, before: before, after: after)
+    case .batchNorm, .relu: preconditionFailure("refused before")
+    }
+  }
+
+  // MARK: Activations
+
+  /// The scale at which an activation reads its operand.
+  func operandScale(_ node: Node) -> [Double] {
+    solver.rescaled[ScaleSolver.Edge(consumer: node.id, slot: 0)]?.scale ?? solver.scale[node.inputs[0]]!
+  }
+
+  func localFailures(_ node: Node) -> Double {
+    let shape = solver.shapes[node.id]
+    return solver.square[node.id]!.expectedLocalFailures(operandScale(node), area: shape.height * shape.width)
+  }
+
+  func variant(_ node: Node) -> TruncationVariant {
+    switch solver.options.truncation {
+    case .exact: return .exact
+    case .local: return .local
+    case .automatic:
+      return localFailures(node) <= solver.options.failureBudget / Double(solver.square.count) ? .local : .exact
+    }
+  }
+
+  mutating func emitActivation(_ node: Node, _ detail: inout StepDetail) {
+    let coefficients = solver.square[node.id]!
+    let scale = operandScale(node)
+    let results = coefficients.squareScale(scale)
+    quantized.activation[steps.count] = QuantizedActivation(
+      linear: scale.indices.map { Int64((coefficients.a1[$0] * scale[$0] / coefficients.a2[$0]).rounded()) },
+      constant: scale.indices.map { Int64((coefficients.a0[$0] * results[$0]).rounded()) })
+    failures.append(variant(node) == .local ? localFailures(node) : 0)
+    detail.clampedChannels = coefficients.clamped
+    detail.rangeBits = bits(results.indices.reduce(0) { max($0, abs(results[$1]) * coefficients.resultLimit[$1]) })
+  }
+
+  // MARK: Ranges
+
+  func bits(_ magnitude: Double) -> Double { magnitude > 0 ? Scalar.log2(magnitude) : 0 }
+
+  func weightBits(_ layer: QuantizedLinear) -> Double { bits(Double(layer.weights.map { $0.magnitude }.max() ?? 0)) }
+
+  func gains(_ scale: [Double], _ label: Int) -> [Double] {
+    let magnitudes = scale.filter { !$0.isNaN }.map { abs($0) * Scalar.power(-label) }
+    return [magnitudes.min() ?? 1, magnitudes.max() ?? 1]
+  }
+
+  func range(_ node: Node, _ scale: [Double]) -> Double {
+    let seen = solver.calibration.nodes[node.id].maximum
+    return bits(
+      scale.indices.reduce(0) { scale[$1].isNaN ? $0 : max($0, abs(scale[$1]) * Double(seen[$1])) }
+        * solver.calibration.margin)
+  }
+
+  func finish() -> PlannedModel {
+    let graph = solver.graph
+    let program = Program(name: graph.name, steps: steps)
+    let input = InputSpec(
+      shape: graph.input, normalization: graph.inputNormalization, fractionBits: solver.options.inputBits,
+      outputFractionBits: program.output.fractionBits, classes: graph.classes)
+    let plan = Plan(program: program, input: input, expectedFailures: failures)
+    return PlannedModel(plan: plan, quantized: quantized, details: details)
+  }
+}

@@ -1,0 +1,239 @@
+import Rings
+
+extension ScaleSolver {
+  // MARK: Activations
+
+  /// Chooses the scale of an activation's operand, everything open beneath it, and the bits that it drops.
+  mutating func solveActivation(_ node: Node) throws {
+    guard case .x2act(let spec) = node.operation else { preconditionFailure() }
+    let coefficients = SquareCoefficients(
+      node, spec: spec, shape: shapes[node.id], parameters: parameters, calibration: calibration,
+      bits: options.activationBits)
+    square[node.id] = coefficients
+    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
+    let root = node.inputs[0]
+
+    if isOpen(root) {
+      var visited: Set<Int> = [root]
+      try prepareOperands(root, &visited)
+      for forced in forcedScales(root) {
+        if try solveForced(node, coefficients, forced, limits) { return }
+      }
+      for dropped in stride(from: 60, through: 1, by: -1) {
+        let wanted = freeScale(coefficients, dropped)
+        guard coefficients.fits(wanted), assign(root, wanted, nil, limits) else { continue }
+        finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
+        return
+      }
+    } else {
+      let given = try stored(root)
+      if !given.contains(where: \.isNaN), let dropped = dropped(coefficients, given) {
+        complete(node, coefficients, given, dropped)
+        return
+      }
+      if masked[root] {
+        for dropped in stride(from: 60, through: 1, by: -1) {
+          let wanted = freeScale(coefficients, dropped)
+          guard coefficients.fits(wanted), diagonalFits(wanted, given, limits) else { continue }
+          rescaled[Edge(consumer: node.id, slot: 0)] = (wanted, Self.bits(wanted))
+          complete(node, coefficients, wanted, dropped)
+          return
+        }
+      }
+    }
+    throw NetworksError.outOfRange(
+      node: node.name,
+      reason: "no scale keeps its square below 2^61 and its weights below 2^16; train with smaller values or square "
+        + "coefficients nearer to 1, plan with fewer activation bits, or put flatten behind the activation")
+  }
+
+  /// The scale at which every channel's result has gain one.
+  private func freeScale(_ coefficients: SquareCoefficients, _ dropped: Int) -> [Double] {
+    coefficients.a2.map { (abs($0) * Scalar.power(dropped + options.activationBits)).squareRoot() }
+  }
+
+  /// The bits to drop for a given scale, if it fits and spreads the gains little: the smallest gain is in [1, 2).
+  private func dropped(_ coefficients: SquareCoefficients, _ scale: [Double]) -> Int? {
+    guard coefficients.fits(scale) else { return nil }
+    let results = coefficients.squareScale(scale).map(abs)
+    guard let least = results.min(), let greatest = results.max(), greatest <= Self.largestSpread * least else { return nil }
+    let dropped = min(Int(Scalar.log2(least).rounded(.down)) - options.activationBits, 60)
+    return dropped >= 1 ? dropped : nil
+  }
+
+  private mutating func solveForced(
+    _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ limits: Limits
+  ) throws -> Bool {
+    for shift in stride(from: 24, through: 0, by: -1) {
+      let wanted = forced.scale.map { $0 * Scalar.power(shift) }
+      guard let dropped = dropped(coefficients, wanted), assign(node.inputs[0], wanted, nil, limits) else { continue }
+      finish(node, coefficients, wanted, forced.label + shift, dropped, limits)
+      return true
+    }
+    return false
+  }
+
+  private mutating func finish(
+    _ node: Node, _ coefficients: SquareCoefficients, _ wanted: [Double], _ bits: Int, _ dropped: Int, _ limits: Limits
+  ) {
+    let done = assign(node.inputs[0], wanted, bits, limits)
+    precondition(done, "a scale was checked before")
+    complete(node, coefficients, wanted, dropped)
+  }
+
+  private mutating func complete(
+    _ node: Node, _ coefficients: SquareCoefficients, _ operand: [Double], _ dropped: Int
+  ) {
+    droppedBits[node.id] = dropped
+    let result = coefficients.squareScale(operand).map { $0 * Scalar.power(-dropped) }
+    store(node.id, result, options.activationBits, true)
+  }
+
+  static func bits(_ scale: [Double]) -> Int { min(max(Int(Scalar.log2(geometricMean(scale)).rounded()), 0), 62) }
+
+  // MARK: Regions
+
+  /// Makes the scales of everything stored that the open region reads known, and refuses what linear steps cannot read.
+  mutating func prepareOperands(_ index: Int, _ visited: inout Set<Int>) throws {
+    let node = graph.nodes[index]
+    for operand in node.inputs {
+      switch node.operation {
+      case .convolution, .linear:
+        guard !isOpen(operand), case _ = try stored(operand), masked[operand] else {
+          throw NetworksError.unsupportedNode(
+            name: node.name, operation: node.operation.label,
+            advice: "reads another linear layer's output; put an activation between them")
+        }
+      default:
+        guard isOpen(operand) else {
+          _ = try stored(operand)
+          continue
+        }
+        guard visited.insert(operand).inserted else {
+          throw NetworksError.unsupportedNode(
+            name: graph.nodes[operand].name, operation: graph.nodes[operand].operation.label,
+            advice: "reaches one activation on two ways; put an activation on one of them")
+        }
+        try prepareOperands(operand, &visited)
+      }
+    }
+  }
+
+  /// Scales that identity shortcuts ask of an open region's root, through additions and pooling only.
+  private func forcedScales(_ index: Int) -> [(scale: [Double], label: Int)] {
+    let node = graph.nodes[index]
+    var found: [(scale: [Double], label: Int)] = []
+    switch node.operation {
+    case .add:
+      for operand in node.inputs {
+        if let known = scale[operand] { found.append((Self.filled(known), label[operand])) } else {
+          found += forcedScales(operand)
+        }
+      }
+    case .averagePool, .globalAveragePool:
+      let factor = poolFactor(node)
+      found = forcedScales(node.inputs[0]).map { ($0.scale.map { $0 * factor }, $0.label) }
+    default: break
+    }
+    return found
+  }
+
+  /// Zero channels take the others' geometric mean.
+  static func filled(_ values: [Double]) -> [Double] {
+    let mean = geometricMean(values)
+    return values.map { $0.isNaN ? mean : $0 }
+  }
+
+  private func poolFactor(_ node: Node) -> Double {
+    let from = shapes[node.inputs[0]]
+    if case .averagePool(let kernel, _, _) = node.operation { return Double(kernel * kernel) }
+    return Double(from.height * from.width)
+  }
+
+  /// Gives an open region the scale that its root is asked for.
+  ///
+  /// - Parameter bits: the published fraction bits; nil only checks.
+  /// - Returns: whether weights and shifts fit.
+  mutating func assign(_ index: Int, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
+    let node = graph.nodes[index]
+    if let bits { store(index, wanted, bits, false) }
+    switch node.operation {
+    case .convolution, .linear:
+      return weightsFit(node, wanted, limits)
+    case .averagePool, .globalAveragePool:
+      let factor = poolFactor(node)
+      return assign(node.inputs[0], wanted.map { $0 / factor }, bits, limits)
+    case .flatten:
+      let channels = shapes[node.inputs[0]].channels
+      let area = wanted.count / channels
+      for index in wanted.indices where abs(wanted[index] / wanted[index / area * area] - 1) > 1e-12 { return false }
+      return assign(node.inputs[0], (0..<channels).map { wanted[$0 * area] }, bits, limits)
+    case .subsamplePad(_, let before, let after):
+      return assign(node.inputs[0], Array(wanted[before..<wanted.count - after]), bits, limits)
+    case .add: return assignSum(node, wanted, bits, limits)
+    default: preconditionFailure("\(node.name) is not open")
+    }
+  }
+
+  private mutating func assignSum(_ node: Node, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
+    var aligned = [0, 0]
+    for (slot, operand) in node.inputs.enumerated() {
+        guard let known = scale[operand] else {
+        guard assign(operand, wanted, bits, limits) else { return false }
+        continue
+      }
+      if let shift = Self.powerOfTwo(wanted, over: known), (0...40).contains(shift) {
+        aligned[slot] = shift
+      } else {
+        guard masked[operand], diagonalFits(wanted, known, limits) else { return false }
+        if let bits { rescaled[Edge(consumer: node.id, slot: slot)] = (wanted, bits) }
+      }
+    }
+    if bits != nil { shifts[node.id] = aligned }
+    return true
+  }
+
+  func diagonalFits(_ wanted: [Double], _ given: [Double], _ limits: Limits) -> Bool {
+    zip(wanted, given).allSatisfy { $1.isNaN || abs($0 / $1) <= limits.weight }
+      && Self.geometricMean(wanted) <= limits.quotient * Self.geometricMean(given)
+  }
+
+  private func weightsFit(_ node: Node, _ wanted: [Double], _ limits: Limits) -> Bool {
+    let given = scale[node.inputs[0]]!
+    guard Self.geometricMean(wanted) <= limits.quotient * Self.geometricMean(given) * (1 + 1e-9) else { return false }
+    let scaling = LinearScaling(self, node)
+    return scaling.largestWeight(wanted, given) <= limits.weight && scaling.largestBias(wanted) < Self.wordLimit
+  }
+
+  // MARK: Output
+
+  /// Chooses the scale of the output: one power of two for all elements, for everybody may know it.
+  mutating func solveOutput() throws {
+    let last = graph.nodes[graph.nodes.count - 1]
+    let limits = Limits(weight: Self.largestOutputWeight, quotient: .infinity)
+    let range = max(Double(calibration.nodes[last.id].largest), 0x1p-10) * calibration.margin
+    let open = isOpen(last.id)
+    var visited: Set<Int> = [last.id]
+    if open { try prepareOperands(last.id, &visited) }
+    let given = open ? [] : try stored(last.id)
+    let channels = shapes[last.id].channels
+    if !open, let bits = Self.powerOfTwo(given, over: [Double](repeating: 1, count: channels)), (0...56).contains(bits) {
+      label[last.id] = bits
+      return
+    }
+    for bits in stride(from: 48, through: 4, by: -1) {
+      let wanted = [Double](repeating: Scalar.power(bits), count: channels)
+      guard range * Scalar.power(bits) < Self.wordLimit else { continue }
+      if open {
+        guard assign(last.id, wanted, nil, limits) else { continue }
+        _ = assign(last.id, wanted, bits, limits)
+        return
+      }
+      guard masked[last.id], diagonalFits(wanted, given, limits) else { continue }
+      rescaled[Edge(consumer: graph.nodes.count, slot: 0)] = (wanted, bits)
+      return
+    }
+    throw NetworksError.outOfRange(
+      node: last.name, reason: "no scale of the output keeps its weights below 2^14; its weights are too large or too small")
+  }
+}
