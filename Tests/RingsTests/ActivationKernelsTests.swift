@@ -125,7 +125,12 @@ private func floorShift(_ kind: ModulusKind, _ value: Int64, _ shift: Int) -> UI
     for i in 0..<count { rho[i] = UInt8(generator.next() & 1) }
 
     let words = { SecretWords(zeros: count) }
-    let (difference, u, vc, d, y0, x) = (words(), words(), words(), words(), words(), words())
+    let difference = words()
+    let u = words()
+    let vc = words()
+    let d = words()
+    let y0 = words()
+    let x = words()
     let padded = [words(), words()]
     let delta = PackedBits(zeros: count)
     let messages = SecretWords(zeros: 2 * count)
@@ -148,6 +153,7 @@ private func floorShift(_ kind: ModulusKind, _ value: Int64, _ shift: Int) -> UI
       let expected = floorShift(output, z[i] * z[i] + k * z[i] + a0, shift)
       #expect((-2...2).contains(distance(output, slowAdd(output, x.pointer[i], mask[i]), expected)))
     }
+    withExtendedLifetime((difference, u, vc, d, y0, x, padded, messages)) {}
   }
 
   /// The carry rule at the edges of the shares: y0 near 0, p / 2 and p, for Y near 0, the middle and 2^62.
