@@ -34,6 +34,7 @@ public struct Digest32: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The 32 bytes in order.
   public var bytes: [UInt8] { Swift.withUnsafeBytes(of: self) { Array($0) } }
 
+  /// 64 lowercase hexadecimal digits.
   public var description: String { hex }
 
   /// 64 lowercase hexadecimal digits.
@@ -42,6 +43,7 @@ public struct Digest32: Hashable, Sendable, Codable, CustomStringConvertible {
     return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
+  /// Reads the 64 digits.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     guard let value = Digest32(hex: try container.decode(String.self)) else {
@@ -50,6 +52,7 @@ public struct Digest32: Hashable, Sendable, Codable, CustomStringConvertible {
     self = value
   }
 
+  /// Writes the 64 digits.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(hex)

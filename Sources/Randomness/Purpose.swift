@@ -6,6 +6,7 @@ public struct Purpose: Hashable, Sendable {
   /// Printable ASCII, at most 64 bytes.
   public let label: String
 
+  /// A purpose named by 1 to 64 bytes of printable ASCII.
   public init(label: String) {
     precondition((1...64).contains(label.utf8.count), "a purpose label has 1 to 64 bytes")
     precondition(label.utf8.allSatisfy { (0x20...0x7E).contains($0) }, "a purpose label is printable ASCII")

@@ -49,6 +49,7 @@ extension RandomByteSource {
 
 /// The operating system's generator, getrandom(2).
 public final class SystemRandom: RandomByteSource {
+  /// Needs no preparation.
   public init() {}
 
   /// Stops the process if the kernel refuses: there is no way to go on without randomness.

@@ -4,6 +4,7 @@ import COpenSSL
 public final class SHA256 {
   private let context: OpaquePointer
 
+  /// The digest of nothing, so far.
   public init() {
     guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL could not allocate a digest context") }
     self.context = context
@@ -18,11 +19,13 @@ public final class SHA256 {
 
   deinit { EVP_MD_CTX_free(context) }
 
+  /// Feeds raw memory.
   public func update(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count > 0 else { return }
     precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, "OpenSSL stopped in SHA-256")
   }
 
+  /// Feeds an array.
   public func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
   /// The digest of everything fed so far; more may follow.

@@ -43,9 +43,11 @@ public final class SecretKey: @unchecked Sendable, Equatable, CustomStringConver
     try withExtendedLifetime(self) { try body(UnsafeRawBufferPointer(storage)) }
   }
 
+  /// Whether lengths and bytes agree; constant time for equal lengths.
   public static func == (left: SecretKey, right: SecretKey) -> Bool {
     left.count == right.count && CRYPTO_memcmp(left.storage.baseAddress, right.storage.baseAddress, left.count) == 0
   }
 
+  /// The length only.
   public var description: String { "SecretKey(\(count) bytes)" }
 }

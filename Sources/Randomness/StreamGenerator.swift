@@ -1,4 +1,5 @@
 import COpenSSL
+public import Rings
 
 /// AES-128 in counter mode: a key gives one byte stream, the same however it is cut into requests.
 ///
@@ -15,16 +16,21 @@ public final class StreamGenerator: RandomByteSource {
   /// Bulk requests are encrypted in pieces that stay in the first-level cache.
   private static let blockSize = 1 << 15
 
-  /// - Parameter key: 16 bytes.
-  public init(key: SecretKey) {
+  /// - Parameters:
+  ///   - key: 16 bytes.
+  ///   - firstBlock: where in the stream to begin, in blocks of 16 bytes: several threads can fill one stream.
+  public init(key: SecretKey, firstBlock: UInt128 = 0) {
     precondition(key.count == 16, "AES-128 takes a key of 16 bytes, not \(key.count)")
     guard let cipher = EVP_CIPHER_CTX_new() else { fatalError("OpenSSL could not allocate a cipher context") }
     self.cipher = cipher
     buffer = .allocate(byteCount: Self.bufferSize, alignment: 64)
     position = Self.bufferSize
-    let counter = [UInt8](repeating: 0, count: 16)
     let result = key.withUnsafeBytes { bytes in
-      EVP_EncryptInit_ex(cipher, EVP_aes_128_ctr(), nil, bytes.bindMemory(to: UInt8.self).baseAddress, counter)
+      withUnsafeBytes(of: firstBlock.bigEndian) { counter in
+        EVP_EncryptInit_ex(
+          cipher, EVP_aes_128_ctr(), nil, bytes.bindMemory(to: UInt8.self).baseAddress,
+          counter.bindMemory(to: UInt8.self).baseAddress)
+      }
     }
     precondition(result == 1, "OpenSSL refused AES-128-CTR")
   }
@@ -35,6 +41,7 @@ public final class StreamGenerator: RandomByteSource {
     buffer.deallocate()
   }
 
+  /// See ``RandomByteSource/fill(_:)``.
   public func fill(_ out: UnsafeMutableRawBufferPointer) {
     guard var destination = out.baseAddress else { return }
     var remaining = out.count
@@ -86,7 +93,7 @@ extension StreamGenerator {
   /// `count` elements of F_p, p = 2^64 - 2^32 + 1, each in `0 ..< p`.
   ///
   /// An element is a 128-bit word of the stream (low, high, little-endian) reduced mod p, without rejection, so that two
-  /// ends of one key stay in step. Statistical distance from uniform is below 2^-64 an element.
+  /// ends of one key stay in step. Statistical distance from uniform is below 2^-63 an element.
   public func fillField(_ out: UnsafeMutablePointer<UInt64>, count: Int) {
     let chunk = 1024
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * min(chunk, max(count, 1))) { words in
@@ -95,24 +102,26 @@ extension StreamGenerator {
         let size = min(chunk, count - done)
         fillWords(words.baseAddress!, count: 2 * size)
         for index in 0..<size {
-          out[done + index] = reduceToField(low: words[2 * index], high: words[2 * index + 1])
+          out[done + index] = PrimeField.reduce(low: words[2 * index], high: words[2 * index + 1])
         }
         done += size
       }
       OPENSSL_cleanse(words.baseAddress, 8 * words.count)
     }
   }
-}
 
-/// `low + 2^64 high` mod p = 2^64 - 2^32 + 1, by 2^64 = 2^32 - 1 and 2^96 = -1 (mod p). No branch on the value.
-@inline(__always)
-private func reduceToField(low: UInt64, high: UInt64) -> UInt64 {
-  let epsilon: UInt64 = 0xFFFF_FFFF
-  let prime: UInt64 = 0xFFFF_FFFF_0000_0001
-  let (difference, borrow) = low.subtractingReportingOverflow(high >> 32)
-  let lifted = difference &- (epsilon & (0 &- UInt64(borrow ? 1 : 0)))
-  let (sum, carry) = lifted.addingReportingOverflow((high & epsilon) &* epsilon)
-  let folded = sum &+ (epsilon & (0 &- UInt64(carry ? 1 : 0)))
-  let (reduced, below) = folded.subtractingReportingOverflow(prime)
-  return reduced &+ (prime & (0 &- UInt64(below ? 1 : 0)))
+  /// `count` uniform elements of a modulus: ``fillField(_:count:)`` or ``fillWords(_:count:)``.
+  public func fill(_ kind: ModulusKind, _ out: UnsafeMutablePointer<UInt64>, count: Int) {
+    switch kind {
+    case .field: fillField(out, count: count)
+    case .word: fillWords(out, count: count)
+    }
+  }
+
+  /// Fresh secret words of a modulus.
+  public func secretWords(_ kind: ModulusKind, count: Int) -> SecretWords {
+    let words = SecretWords(uninitialized: count)
+    fill(kind, words.pointer, count: count)
+    return words
+  }
 }

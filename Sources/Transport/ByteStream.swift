@@ -55,6 +55,7 @@ public struct StreamOptions: Sendable {
   /// bytes come.
   public var inboundLimit: Int
 
+  /// Defaults suit a local or wide-area network and a core of its own for each party.
   public init(
     spin: Duration = .microseconds(50), idleTimeout: Duration = .seconds(60),
     handshakeTimeout: Duration = .seconds(10), inboundLimit: Int = 128 << 20

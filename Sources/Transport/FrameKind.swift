@@ -2,8 +2,10 @@
 ///
 /// Transport itself uses 1 to 15. Others take 16 and above, each module its own block of 256 or less.
 public struct FrameKind: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  /// The number on the wire.
   public let rawValue: UInt16
 
+  /// Any number; see the type for who may use which.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// The hello of a session, 160 bytes.
@@ -11,6 +13,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable, CustomStringConve
   /// The answer to a hello, 40 bytes: the session number (u64) and the session id.
   public static let helloAccepted = FrameKind(rawValue: 2)
 
+  /// The number.
   public var description: String { "\(rawValue)" }
 }
 

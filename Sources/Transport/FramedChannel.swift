@@ -5,6 +5,7 @@ public struct ChannelConfiguration: Sendable {
   /// Hash all frames; costs a pass of SHA-256 over the traffic.
   public var recordsTranscript: Bool
 
+  /// Without a transcript unless told.
   public init(recordsTranscript: Bool = false) { self.recordsTranscript = recordsTranscript }
 }
 
@@ -30,6 +31,7 @@ public final class FramedChannel {
   private let sentHash: SHA256?
   private let receivedHash: SHA256?
 
+  /// A channel that begins with sequence number 0 in both directions.
   public init(_ stream: any ByteStream, configuration: ChannelConfiguration = ChannelConfiguration()) {
     self.stream = stream
     sentHash = configuration.recordsTranscript ? SHA256() : nil

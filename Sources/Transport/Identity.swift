@@ -39,7 +39,8 @@ public struct Identity: Sendable {
       && X509_gmtime_adj(X509_getm_notBefore(certificate), -24 * 3600) != nil
       && X509_gmtime_adj(X509_getm_notAfter(certificate), lifetime) != nil
       && X509_set_pubkey(certificate, key) == 1
-      && X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, Array(name.utf8), Int32(name.utf8.count), -1, 0)
+      && X509_NAME_add_entry_by_NID(
+        subject, NID_commonName, MBSTRING_UTF8, Array(name.utf8), Int32(name.utf8.count), -1, 0)
         == 1
       && X509_set_issuer_name(certificate, subject) == 1
       && X509_sign(certificate, key, EVP_sha256()) > 0

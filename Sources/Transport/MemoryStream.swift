@@ -10,6 +10,7 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
   private let outgoing: MemoryPipe
   private let options: StreamOptions
   private var pending = ByteQueue(capacity: 1 << 16)
+  /// True at the first end of a pair.
   public let isInitiator: Bool
 
   private static let coalescing = 1 << 16
@@ -32,10 +33,14 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
 
   deinit { close() }
 
+  /// The fixed value of streams without cryptography.
   public var exporter: [UInt8] { PlainEnd.exporter }
+  /// A fixed value for the other end.
   public var peerFingerprint: Digest32 { isInitiator ? PlainEnd.acceptor : PlainEnd.initiator }
+  /// A fixed value for this end.
   public var localFingerprint: Digest32 { isInitiator ? PlainEnd.initiator : PlainEnd.acceptor }
 
+  /// See ``ByteStream/write(_:)``.
   public func write(_ bytes: UnsafeRawBufferPointer) throws {
     if pending.count + bytes.count > Self.coalescing {
       try flush()
@@ -45,27 +50,32 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
     }
   }
 
+  /// See ``ByteStream/flush()``.
   public func flush() throws {
     guard !pending.isEmpty else { return }
     try outgoing.push(pending.readable, limit: options.inboundLimit, timeout: options.idleTimeout)
     pending.drop(pending.count)
   }
 
+  /// See ``ByteStream/read(into:)``.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws {
     try flush()
     try incoming.pull(buffer, timeout: options.idleTimeout)
   }
 
+  /// See ``ByteStream/waitReadable(timeout:)``.
   public func waitReadable(timeout: Duration) throws -> Bool {
     try flush()
     return try incoming.waitReadable(timeout: timeout)
   }
 
+  /// See ``ByteStream/close()``.
   public func close() {
     incoming.end(.closed)
     outgoing.end(.closed)
   }
 
+  /// See ``ByteStream/interrupt()``.
   public func interrupt() {
     incoming.end(.readerInterrupted)
     outgoing.end(.writerInterrupted)

@@ -25,7 +25,9 @@ public final class PlainTCPStream: ByteStream, @unchecked Sendable {
   }
 
   /// Takes a connection from a listener.
-  public static func accept(_ connection: AcceptedConnection, options: StreamOptions = StreamOptions()) -> PlainTCPStream {
+  public static func accept(_ connection: AcceptedConnection, options: StreamOptions = StreamOptions())
+    -> PlainTCPStream
+  {
     PlainTCPStream(connection.take(), options, isInitiator: false)
   }
 

@@ -66,7 +66,8 @@ public final class TCPListener: @unchecked Sendable {
         throw TransportError.cannotListen(host: host, port: port, reason: systemMessage(errno))
       }
       var entries = [
-        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
       ]
       if poll(&entries, 2, deadline.milliseconds) == 0, deadline.hasPassed { return nil }
     }

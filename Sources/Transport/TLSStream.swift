@@ -26,7 +26,8 @@ public final class TLSStream: ByteStream, @unchecked Sendable {
   private static let recordSize = 1 << 14
   private static let exporterLabel = "EXPORTER-polympc-v1"
 
-  private init(descriptor: Int32, identity: Identity, pinned: [Digest32], options: StreamOptions, isClient: Bool) throws {
+  private init(descriptor: Int32, identity: Identity, pinned: [Digest32], options: StreamOptions, isClient: Bool) throws
+  {
     let pump = SocketPump(descriptor: descriptor, options: options)
     let session = try TLSSession(identity: identity, pinned: pinned, pump: pump, isClient: isClient)
     pump.deadline = Deadline(after: options.handshakeTimeout)

@@ -39,6 +39,7 @@ public enum TransportError: Error, Equatable, Sendable, CustomStringConvertible 
   case malformedHello(reason: String)
   case helloMismatch(field: String, ours: String, theirs: String, advice: String)
 
+  /// A sentence: what was wrong, where, and what to do.
   public var description: String {
     switch self {
     case .unexpectedKind(let expected, let found):
