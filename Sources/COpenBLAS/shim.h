@@ -1,0 +1,6 @@
+#ifndef POLYMPC_COPENBLAS_SHIM_H
+#define POLYMPC_COPENBLAS_SHIM_H
+
+#include <cblas.h>
+
+#endif

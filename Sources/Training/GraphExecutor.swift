@@ -1,0 +1,213 @@
+public import Networks
+import Rings
+
+/// Runs a graph forwards and backwards on batches of float tensors, and holds its parameters while they are trained.
+///
+/// The result of every method depends on its arguments and the parameters alone, not on the number of threads.
+public final class GraphExecutor {
+  /// What keeps a polynomial net in range while it learns.
+  public struct LossOptions: Codable, Hashable, Sendable {
+    /// Label smoothing, 0 ..< 1.
+    public var labelSmoothing: Float
+    /// Largest magnitude of an activation's operand that costs nothing.
+    public var rangeBound: Float
+    /// Weight of the mean of `max(|z| - rangeBound, 0)^2` over each activation's operand `z`; 0 leaves the penalty out.
+    public var rangeWeight: Float
+
+    /// Options of a loss.
+    public init(labelSmoothing: Float = 0, rangeBound: Float = 0, rangeWeight: Float = 0) {
+      self.labelSmoothing = labelSmoothing
+      self.rangeBound = rangeBound
+      self.rangeWeight = rangeWeight
+    }
+  }
+
+  /// A parameter with its gradient.
+  struct Slot {
+    let key: ParameterKey
+    let value: FloatTensor
+    let gradient: FloatTensor
+  }
+
+  /// The network.
+  public let graph: Graph
+  /// Trainable parameters, in the order of the keys.
+  let slots: [Slot]
+  private let slotOfKey: [ParameterKey: Int]
+  private let statistics: [Int: BatchStatistics]
+  private let shapes: [TensorShape]
+  private let tape: Tape
+
+  /// Copies the parameters.
+  ///
+  /// - Throws: `NetworksError` where graph and parameters do not fit; ``TrainingError/unsupportedGraph(node:reason:)``.
+  public init(graph: Graph, parameters: Parameters, workers: Workers) throws {
+    try graph.validate()
+    try parameters.validate(for: graph)
+    self.graph = graph
+    shapes = try graph.shapes()
+    tape = Tape(workers: workers)
+    let output = shapes[shapes.count - 1]
+    guard output.height == 1, output.width == 1 else {
+      throw TrainingError.unsupportedGraph(node: shapes.count - 1, reason: "the output is not a vector of logits")
+    }
+    var slots: [Slot] = []
+    var slotOfKey: [ParameterKey: Int] = [:]
+    var statistics: [Int: BatchStatistics] = [:]
+    for key in parameters.keys {
+      let values = parameters[key.node, key.name]
+      let shape = BatchShape(channels: values.count, samples: 1)
+      if key.name.isTrainable {
+        slotOfKey[key] = slots.count
+        slots.append(
+          Slot(key: key, value: FloatTensor(shape: shape, values: values), gradient: FloatTensor(shape: shape)))
+      } else {
+        let entry = statistics[key.node] ?? BatchStatistics(channels: values.count)
+        statistics[key.node] = entry
+        let tensor = key.name == .mean ? entry.mean : entry.variance
+        values.withUnsafeBufferPointer { tensor.pointer.update(from: $0.baseAddress!, count: values.count) }
+      }
+    }
+    self.slots = slots
+    self.slotOfKey = slotOfKey
+    self.statistics = statistics
+  }
+
+  /// A copy of the parameters, running statistics included.
+  public var parameters: Parameters {
+    var result = Parameters()
+    for slot in slots { result[slot.key.node, slot.key.name] = slot.value.values }
+    for (node, entry) in statistics {
+      result[node, .mean] = entry.mean.values
+      result[node, .variance] = entry.variance.values
+    }
+    return result
+  }
+
+  /// A copy of the gradient that the last ``differentiate(batch:labels:options:)`` left.
+  public func gradient(_ key: ParameterKey) -> [Float]? { slotOfKey[key].map { slots[$0].gradient.values } }
+
+  /// Loss and gradients of a batch in training mode; running statistics of batch normalisation move.
+  ///
+  /// - Parameters:
+  ///   - batch: normalised inputs, `[channels, samples, height, width]`.
+  ///   - labels: one class a sample, each below the number of logits.
+  /// - Returns: the loss without range penalty, the penalty, and how many samples were classified correctly.
+  public func differentiate(
+    batch: FloatTensor, labels: [Int], options: LossOptions
+  ) -> (loss: Float, penalty: Float, correct: Int) {
+    defer { tape.reset() }
+    for slot in slots { slot.gradient.fill(0) }
+    let variables = record(batch, training: true)
+    let logits = variables[variables.count - 1]
+    var loss = tape.apply(
+      .softmaxCrossEntropy(labels: labels, smoothing: options.labelSmoothing), [logits])
+    let dataLoss = tape.value(loss).pointer[0]
+    var penalty: Float = 0
+    if options.rangeWeight > 0 {
+      for node in graph.nodes {
+        guard case .x2act = node.operation else { continue }
+        let term = tape.apply(
+          .rangePenalty(bound: options.rangeBound, weight: options.rangeWeight), [variables[node.inputs[0]]])
+        penalty += tape.value(term).pointer[0]
+        loss = tape.apply(.add, [loss, term])
+      }
+    }
+    let correct = zip(GraphExecutor.predictions(tape.value(logits)), labels).count { $0 == $1 }
+    tape.backward(from: loss)
+    return (dataLoss, penalty, correct)
+  }
+
+  /// Logits of a batch in inference mode, `logits[sample][class]`.
+  public func logits(batch: FloatTensor) -> [[Float]] {
+    defer { tape.reset() }
+    let variables = record(batch, training: false)
+    let output = tape.value(variables[variables.count - 1])
+    let samples = output.shape.samples
+    return (0..<samples).map { sample in
+      (0..<output.shape.channels).map { output.pointer[$0 * samples + sample] }
+    }
+  }
+
+  /// Mean loss times samples, and correct classifications, of a batch in inference mode.
+  public func evaluate(batch: FloatTensor, labels: [Int]) -> (loss: Double, correct: Int) {
+    defer { tape.reset() }
+    let variables = record(batch, training: false)
+    let logits = variables[variables.count - 1]
+    let loss = tape.apply(.softmaxCrossEntropy(labels: labels, smoothing: 0), [logits])
+    let correct = zip(GraphExecutor.predictions(tape.value(logits)), labels).count { $0 == $1 }
+    return (Double(tape.value(loss).pointer[0]) * Double(labels.count), correct)
+  }
+
+  /// Largest magnitude of every node's tensor on a batch in inference mode, by node.
+  public func magnitudes(batch: FloatTensor) -> [Float] {
+    defer { tape.reset() }
+    return record(batch, training: false).map { variable in
+      let tensor = tape.value(variable)
+      var largest: Float = 0
+      for index in 0..<tensor.count { largest = max(largest, abs(tensor.pointer[index])) }
+      return largest
+    }
+  }
+
+  /// The class of the largest logit of every sample; the first one where several are equal.
+  static func predictions(_ logits: FloatTensor) -> [Int] {
+    let samples = logits.shape.samples
+    return (0..<samples).map { sample in
+      var best = 0
+      for label in 1..<max(logits.shape.channels, 1)
+      where logits.pointer[label * samples + sample] > logits.pointer[best * samples + sample] {
+        best = label
+      }
+      return best
+    }
+  }
+
+  private func leaf(_ node: Int, _ name: ParameterName, training: Bool) -> Tape.Variable? {
+    slotOfKey[ParameterKey(node, name)].map { index in
+      tape.leaf(slots[index].value, gradient: training ? slots[index].gradient : nil)
+    }
+  }
+
+  private func record(_ batch: FloatTensor, training: Bool) -> [Tape.Variable] {
+    let input = graph.input
+    precondition(
+      batch.shape.channels == input.channels && batch.shape.height == input.height && batch.shape.width == input.width,
+      "the batch does not have the shape of the graph's input")
+    var variables: [Tape.Variable] = []
+    for node in graph.nodes {
+      let operands = node.inputs.map { variables[$0] }
+      func parameters(_ names: ParameterName...) -> [Tape.Variable] {
+        names.compactMap { leaf(node.id, $0, training: training) }
+      }
+      switch node.operation {
+      case .input: variables.append(tape.leaf(batch))
+      case .convolution(let spec):
+        let from = shapes[node.inputs[0]]
+        let geometry = LinearGeometry(
+          inChannels: from.channels, outChannels: spec.outChannels, inHeight: from.height, inWidth: from.width,
+          kernel: spec.kernel, stride: spec.stride, padding: spec.padding, groups: spec.groups)
+        variables.append(tape.apply(.convolution(geometry), operands + parameters(.weight, .bias)))
+      case .linear: variables.append(tape.apply(.linear, operands + parameters(.weight, .bias)))
+      case .batchNorm(let epsilon, let momentum):
+        variables.append(
+          tape.apply(
+            .batchNorm(
+              epsilon: epsilon, momentum: momentum, training: training, statistics: statistics[node.id]!),
+            operands + parameters(.gamma, .beta)))
+      case .x2act(let spec):
+        let factor = spec.squareFactor(elements: shapes[node.id].count)
+        variables.append(tape.apply(.x2act(squareFactor: factor), operands + parameters(.w1, .w2, .b)))
+      case .relu: variables.append(tape.apply(.relu, operands))
+      case .averagePool(let kernel, let stride, let padding):
+        variables.append(tape.apply(.averagePool(kernel: kernel, stride: stride, padding: padding), operands))
+      case .globalAveragePool: variables.append(tape.apply(.globalAveragePool, operands))
+      case .flatten: variables.append(tape.apply(.flatten, operands))
+      case .add: variables.append(tape.apply(.add, operands))
+      case .subsamplePad(let stride, let before, let after):
+        variables.append(tape.apply(.subsamplePad(stride: stride, before: before, after: after), operands))
+      }
+    }
+    return variables
+  }
+}

@@ -1,0 +1,113 @@
+public import Rings
+
+/// Running statistics of one batch normalisation, updated by its training mode.
+public final class BatchStatistics {
+  /// Running mean, one value a channel.
+  public let mean: FloatTensor
+  /// Running variance (unbiased estimates), one value a channel.
+  public let variance: FloatTensor
+
+  /// Means of 0 and variances of 1.
+  public init(channels: Int) {
+    mean = FloatTensor(shape: BatchShape(channels: channels, samples: 1))
+    variance = FloatTensor(shape: BatchShape(channels: channels, samples: 1))
+    variance.fill(1)
+  }
+}
+
+/// A step that a ``Tape`` can record. Operands are listed in order; those in brackets are optional.
+public enum Primitive {
+  /// Convolution with zero padding of `x`, weights in OIHW order `[, bias]`.
+  case convolution(LinearGeometry)
+  /// `W x + b` of `x`, `W` as `[out][in]` `[, bias]`.
+  case linear
+  /// Batch normalisation of `x`, `gamma`, `beta`. `momentum` weighs the newest batch in the running statistics, which
+  /// are read when `training` is false.
+  case batchNorm(epsilon: Float, momentum: Float, training: Bool, statistics: BatchStatistics)
+  /// `squareFactor * w1 x^2 + w2 x + b` of `x`, `w1`, `w2`, `b`, with one coefficient a layer or one a channel. A true
+  /// quadratic: nothing clips `x`. (PolyMPCNet, X2act, with `squareFactor = c / sqrt(Nx)`.)
+  case x2act(squareFactor: Float)
+  /// `max(x, 0)`.
+  case relu
+  /// Mean over square windows; padded zeros count.
+  case averagePool(kernel: Int, stride: Int, padding: Int)
+  /// Mean over each picture of a channel.
+  case globalAveragePool
+  /// CHW to a vector, in that order.
+  case flatten
+  /// Sum of two tensors of one shape.
+  case add
+  /// Every `stride`-th pixel, with zero channels before and after.
+  case subsamplePad(stride: Int, before: Int, after: Int)
+  /// Mean over the samples of the cross-entropy of the softmax of logits `[classes, samples]`; the target is
+  /// `1 - smoothing` on the label plus `smoothing / classes` everywhere.
+  case softmaxCrossEntropy(labels: [Int], smoothing: Float)
+  /// `weight` times the mean of `max(|x| - bound, 0)^2`.
+  case rangePenalty(bound: Float, weight: Float)
+}
+
+/// How one primitive is computed and differentiated.
+struct Rule {
+  /// Shape of the result from the shapes of the operands.
+  let shape: ([BatchShape]) -> BatchShape
+  /// Writes `output`; may keep tensors in `saved`.
+  let forward: (RuleContext) -> Void
+  /// Reads `outputGradient`, writes or adds to the targets of the operands.
+  let backward: (RuleContext) -> Void
+}
+
+/// What a rule sees of the tape.
+final class RuleContext {
+  let workers: Workers
+  let pool: TensorPool
+  let inputs: [FloatTensor]
+  let output: FloatTensor
+  var saved: [FloatTensor] = []
+  var outputGradient: FloatTensor!
+  var targets: [Target?] = []
+
+  /// Where the gradient of an operand goes: added when `accumulate`, else written over undefined memory.
+  struct Target {
+    let tensor: FloatTensor
+    let accumulate: Bool
+
+    var pointer: UnsafeMutablePointer<Float> { tensor.pointer }
+  }
+
+  init(workers: Workers, pool: TensorPool, inputs: [FloatTensor], output: FloatTensor) {
+    self.workers = workers
+    self.pool = pool
+    self.inputs = inputs
+    self.output = output
+  }
+
+  /// The target of an operand, set to zero where it held nothing, so that a rule may always add.
+  func addingTarget(_ index: Int) -> FloatTensor? {
+    guard let target = targets[index] else { return nil }
+    if !target.accumulate { target.tensor.fill(0) }
+    return target.tensor
+  }
+}
+
+extension Primitive {
+  /// The table of rules: one row a primitive.
+  var rule: Rule {
+    switch self {
+    case .convolution(let geometry): ConvolutionRule.rule(geometry)
+    case .linear: LinearRule.rule
+    case .batchNorm(let epsilon, let momentum, let training, let statistics):
+      BatchNormRule.rule(epsilon: epsilon, momentum: momentum, training: training, statistics: statistics)
+    case .x2act(let factor): X2actRule.rule(squareFactor: factor)
+    case .relu: ReluRule.rule
+    case .averagePool(let kernel, let stride, let padding):
+      AveragePoolRule.rule(kernel: kernel, stride: stride, padding: padding)
+    case .globalAveragePool: GlobalAveragePoolRule.rule
+    case .flatten: FlattenRule.rule
+    case .add: AddRule.rule
+    case .subsamplePad(let stride, let before, let after):
+      SubsamplePadRule.rule(stride: stride, before: before, after: after)
+    case .softmaxCrossEntropy(let labels, let smoothing): CrossEntropyRule.rule(labels: labels, smoothing: smoothing)
+    case .rangePenalty(let bound, let weight): RangePenaltyRule.rule(bound: bound, weight: weight)
+    }
+  }
+}
