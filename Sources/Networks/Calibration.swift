@@ -43,7 +43,8 @@ public struct Calibration: Codable, Hashable, Sendable {
     for sample in samples {
       for (node, values) in try executor.tensors(of: sample).enumerated() {
         guard accumulators[node].add(values) else {
-          throw NetworksError.outOfRange(node: graph.nodes[node].name, reason: "calibration met a value that is not finite")
+          throw NetworksError.outOfRange(
+            node: graph.nodes[node].name, reason: "calibration met a value that is not finite")
         }
       }
       count += 1

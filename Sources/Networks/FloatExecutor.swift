@@ -36,7 +36,8 @@ public struct FloatExecutor: Sendable {
 
   private func run(_ sample: [Float], keepingAll: Bool) throws -> [[Float]] {
     guard sample.count == graph.input.count else {
-      throw NetworksError.invalidInput(reason: "it has \(sample.count) values, and the network reads \(graph.input.count)")
+      throw NetworksError.invalidInput(
+        reason: "it has \(sample.count) values, and the network reads \(graph.input.count)")
     }
     var last = Array(graph.nodes.indices)
     for node in graph.nodes { for operand in node.inputs { last[operand] = node.id } }

@@ -3,7 +3,8 @@ import Rings
 /// The plain loops behind ``FloatExecutor``.
 enum FloatKernels {
   /// One group's columns at a time (`taps x pixels`), then rows of the output as sums of weighted rows of columns.
-  static func convolution(_ input: [Float], _ geometry: LinearGeometry, _ weights: [Float], _ bias: [Float]) -> [Float] {
+  static func convolution(_ input: [Float], _ geometry: LinearGeometry, _ weights: [Float], _ bias: [Float]) -> [Float]
+  {
     let pixels = geometry.outHeight * geometry.outWidth
     let taps = geometry.tapsPerOutput
     let outPerGroup = geometry.outChannels / geometry.groups

@@ -89,12 +89,15 @@ extension Graph {
       else {
         throw invalid(index, "\(spec.groups) groups do not divide \(from.channels) and \(spec.outChannels) channels")
       }
-      return try windowed(index, from, spec.outChannels, spec.kernel, spec.stride, spec.padding)
+      let shape = try windowed(index, from, spec.outChannels, spec.kernel, spec.stride, spec.padding)
+      try checkWeights(index, [spec.outChannels, from.channels / spec.groups, spec.kernel, spec.kernel])
+      return shape
     case .linear(let outFeatures, _):
       guard from.height == 1, from.width == 1 else {
         throw invalid(index, "its operand has the shape \(Self.text(from)) and must be a vector; put flatten before it")
       }
       guard (1...1 << 20).contains(outFeatures) else { throw invalid(index, "it has \(outFeatures) outputs") }
+      try checkWeights(index, [outFeatures, from.channels])
       return TensorShape(channels: outFeatures, height: 1, width: 1)
     case .batchNorm(let epsilon, let momentum):
       guard epsilon.isFinite, epsilon > 0, (0...1).contains(momentum) else {
@@ -122,6 +125,16 @@ extension Graph {
       return TensorShape(
         channels: from.channels + before + after, height: (from.height + stride - 1) / stride,
         width: (from.width + stride - 1) / stride)
+    }
+  }
+
+  private func checkWeights(_ index: Int, _ factors: [Int]) throws {
+    var product = 1
+    for factor in factors {
+      guard factor <= Self.maximumElements / product else {
+        throw invalid(index, "it has more than \(Self.maximumElements) weights")
+      }
+      product *= factor
     }
   }
 

@@ -84,7 +84,8 @@ public struct InputSpec: Codable, Hashable, Sendable {
   ///
   /// - Throws: ``NetworksError``
   func validate() throws {
-    let numbers = normalization.mean + normalization.deviation + [normalization.pixelMinimum, normalization.pixelMaximum]
+    let numbers =
+      normalization.mean + normalization.deviation + [normalization.pixelMinimum, normalization.pixelMaximum]
     guard normalization.mean.count == shape.channels, normalization.deviation.count == shape.channels,
       numbers.allSatisfy(\.isFinite), normalization.deviation.allSatisfy({ $0 > 0 }), normalization.pixelMaximum > 0,
       normalization.pixelMinimum < normalization.pixelMaximum, (0...24).contains(fractionBits),

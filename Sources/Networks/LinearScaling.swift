@@ -26,7 +26,8 @@ struct LinearScaling {
     bias = []
   }
 
-  private func forEach(_ wanted: [Double], _ given: [Double], _ body: (Double) -> Void) {
+  /// Every weight in OIHW order with its output and input channel.
+  func forEachWeight(_ body: (_ output: Int, _ input: Int, _ weight: Double) -> Void) {
     let area = geometry.kernelHeight * geometry.kernelWidth
     let inPerGroup = geometry.inChannels / geometry.groups
     let outPerGroup = geometry.outChannels / geometry.groups
@@ -34,14 +35,17 @@ struct LinearScaling {
     for output in 0..<geometry.outChannels {
       let first = output / outPerGroup * inPerGroup
       for input in first..<first + inPerGroup {
-        // A channel of zeros meets no value: its weight is zero whatever the network says.
-        let factor = given[input].isNaN ? 0 : wanted[output] / given[input]
         for _ in 0..<area {
-          body(Double(weight[index]) * factor)
+          body(output, input, Double(weight[index]))
           index += 1
         }
       }
     }
+  }
+
+  /// Every weight under the given scales. A channel of zeros meets no value: its weight is zero whatever the network says.
+  private func forEach(_ wanted: [Double], _ given: [Double], _ body: (Double) -> Void) {
+    forEachWeight { output, input, weight in body(given[input].isNaN ? 0 : weight * wanted[output] / given[input]) }
   }
 
   /// Largest magnitude of a quantised weight, before rounding.

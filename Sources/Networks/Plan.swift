@@ -150,6 +150,10 @@ public struct StepDetail: Codable, Hashable, Sendable {
   public var weightBits: Double?
   /// Bits of the largest planned magnitude: |Y| before truncation for an activation, the tensor's values otherwise.
   public var rangeBits: Double
+  /// Largest distance from the float network's tensor, in its units, on any input within the planned ranges.
+  public var errorBound: Double
+  /// Root mean square of that distance, as rounding makes it expect.
+  public var errorEstimate: Double
   /// Channels whose square coefficient was raised to the smallest one that fits.
   public var clampedChannels: Int?
 }

@@ -14,7 +14,8 @@ extension Planner {
         guard result[operand] == nil || result[operand] == wanted else {
           throw NetworksError.unsupportedNode(
             name: graph.nodes[operand].name, operation: graph.nodes[operand].operation.label,
-            advice: "is read on the way to an activation and on the way to the output as well, which live in two rings; "
+            advice:
+              "is read on the way to an activation and on the way to the output as well, which live in two rings; "
               + "put a linear layer and an activation on one of the two ways")
         }
         result[operand] = wanted

@@ -46,22 +46,26 @@ private struct Emitter {
   var quantized = QuantizedModel()
   var failures: [Double] = []
   var place: [Int] = []
-  var droppedOutputBits = 0
+  var errors: ErrorAnalysis
 
   init(solver: ScaleSolver, rings: [ModulusKind]) {
     self.solver = solver
     self.rings = rings
+    errors = ErrorAnalysis(solver)
   }
 
   mutating func emit() throws {
     let graph = solver.graph
     for node in graph.nodes {
       let inputs = node.inputs.indices.map { source(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0)) }
+      errors.follow(node, node.inputs.indices.map { error(node.inputs[$0], .init(consumer: node.id, slot: $0)) })
       let operation = try operation(of: node)
       let scale = solver.scale[node.id]!
       let tensor = TensorInfo(
         shape: solver.shapes[node.id], modulus: rings[node.id], fractionBits: solver.label[node.id])
-      var detail = StepDetail(gains: gains(scale, solver.label[node.id]), rangeBits: range(node, scale))
+      var detail = StepDetail(
+        gains: gains(scale, solver.label[node.id]), rangeBits: range(node, scale),
+        errorBound: errors.nodes[node.id].largestBound, errorEstimate: errors.nodes[node.id].estimate)
       switch node.operation {
       case .convolution, .linear:
         let layer = LinearScaling(solver, node).quantized(scale, solver.scale[node.inputs[0]]!)
@@ -76,13 +80,16 @@ private struct Emitter {
     let last = graph.nodes.count - 1
     let operand = source(last, ScaleSolver.Edge(consumer: graph.nodes.count, slot: 0))
     let from = steps[operand].tensor
-    droppedOutputBits = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
+    let droppedOutputBits = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
     let tensor = TensorInfo(
       shape: from.shape, modulus: .word, fractionBits: from.fractionBits - droppedOutputBits)
     var detail = details[operand]
     detail.weightBits = nil
     detail.clampedChannels = nil
     detail.rangeBits -= Double(droppedOutputBits)
+    let unit = droppedOutputBits > 0 ? Scalar.power(-tensor.fractionBits) : 0
+    detail.errorBound += 2 * unit
+    detail.errorEstimate = (detail.errorEstimate * detail.errorEstimate + unit * unit).squareRoot()
     _ = append("output", .output(droppedBits: droppedOutputBits), [operand], tensor, detail)
   }
 
@@ -106,8 +113,15 @@ private struct Emitter {
     let largest = Double(solver.calibration.nodes[operand].largest) * solver.calibration.margin
     let detail = StepDetail(
       gains: gains(rescaled.scale, rescaled.label), weightBits: weightBits(layer),
-      rangeBits: bits(largest * (rescaled.scale.max() ?? 1)))
+      rangeBits: bits(largest * (rescaled.scale.max() ?? 1)), errorBound: error(operand, edge).largestBound,
+      errorEstimate: error(operand, edge).estimate)
     return append(from.name + ".rescale", .linear(scaling.geometry), [place[operand]], tensor, detail)
+  }
+
+  /// The error of what a consumer reads.
+  func error(_ operand: Int, _ edge: ScaleSolver.Edge) -> ErrorAnalysis.TensorError {
+    guard let rescaled = solver.rescaled[edge] else { return errors.nodes[operand] }
+    return errors.rescaled(operand, to: rescaled.scale)
   }
 
   func operation(of node: Node) throws -> StepOperation {

@@ -9,4 +9,6 @@ enum Scalar {
   static func exp2(_ x: Double) -> Double { Foundation.exp2(x) }
   /// `2^exponent`, exact.
   static func power(_ exponent: Int) -> Double { Double(sign: .plus, exponent: exponent, significand: 1) }
+  /// Three significant digits for people.
+  static func format(_ x: Double) -> String { x == 0 ? "0" : String(format: "%.3g", x) }
 }

@@ -56,7 +56,9 @@ extension ScaleSolver {
   private func dropped(_ coefficients: SquareCoefficients, _ scale: [Double]) -> Int? {
     guard coefficients.fits(scale) else { return nil }
     let results = coefficients.squareScale(scale).map(abs)
-    guard let least = results.min(), let greatest = results.max(), greatest <= Self.largestSpread * least else { return nil }
+    guard let least = results.min(), let greatest = results.max(), greatest <= Self.largestSpread * least else {
+      return nil
+    }
     let dropped = min(Int(Scalar.log2(least).rounded(.down)) - options.activationBits, 60)
     return dropped >= 1 ? dropped : nil
   }
@@ -126,7 +128,9 @@ extension ScaleSolver {
     switch node.operation {
     case .add:
       for operand in node.inputs {
-        if let known = scale[operand] { found.append((Self.filled(known), label[operand])) } else {
+        if let known = scale[operand] {
+          found.append((Self.filled(known), label[operand]))
+        } else {
           found += forcedScales(operand)
         }
       }
@@ -178,7 +182,7 @@ extension ScaleSolver {
   private mutating func assignSum(_ node: Node, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
     var aligned = [0, 0]
     for (slot, operand) in node.inputs.enumerated() {
-        guard let known = scale[operand] else {
+      guard let known = scale[operand] else {
         guard assign(operand, wanted, bits, limits) else { return false }
         continue
       }
@@ -217,7 +221,8 @@ extension ScaleSolver {
     if open { try prepareOperands(last.id, &visited) }
     let given = open ? [] : try stored(last.id)
     let channels = shapes[last.id].channels
-    if !open, let bits = Self.powerOfTwo(given, over: [Double](repeating: 1, count: channels)), (0...56).contains(bits) {
+    if !open, let bits = Self.powerOfTwo(given, over: [Double](repeating: 1, count: channels)), (0...56).contains(bits)
+    {
       label[last.id] = bits
       return
     }
@@ -234,6 +239,7 @@ extension ScaleSolver {
       return
     }
     throw NetworksError.outOfRange(
-      node: last.name, reason: "no scale of the output keeps its weights below 2^14; its weights are too large or too small")
+      node: last.name,
+      reason: "no scale of the output keeps its weights below 2^14; its weights are too large or too small")
   }
 }

@@ -61,7 +61,8 @@ struct ScaleSolver {
     for node in graph.nodes {
       switch node.operation {
       case .input:
-        store(0, [Double](repeating: Scalar.power(options.inputBits), count: shapes[0].channels), options.inputBits, true)
+        store(
+          0, [Double](repeating: Scalar.power(options.inputBits), count: shapes[0].channels), options.inputBits, true)
       case .x2act: try solveActivation(node)
       default: break
       }
@@ -122,7 +123,8 @@ struct ScaleSolver {
     }
     throw NetworksError.unsupportedNode(
       name: node.name, operation: "add",
-      advice: "adds two activations whose gains differ, and no linear layer can absorb the difference; put a convolution "
+      advice:
+        "adds two activations whose gains differ, and no linear layer can absorb the difference; put a convolution "
         + "on one of the two branches")
   }
 

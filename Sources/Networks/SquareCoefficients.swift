@@ -14,8 +14,11 @@ struct SquareCoefficients {
   var resultLimit: [Double]
   /// Mean magnitude of the result, as calibrated.
   var resultMean: [Double]
-  /// Channels whose `a2` was raised to the smallest that fits.
-  var clamped = 0
+  /// By how much `a2` was raised to the smallest that fits.
+  var raised: [Double]
+
+  /// Channels whose `a2` was raised.
+  var clamped: Int { raised.count { $0 > 0 } }
 
   /// Reads an activation's coefficients.
   ///
@@ -39,6 +42,7 @@ struct SquareCoefficients {
     let resultFloor = max(Double(result.largest) / 16, 0x1p-4)
     operandLimit = operand.maximum.map { max(Double($0), operandFloor) * calibration.margin }
     resultLimit = result.maximum.map { max(Double($0), resultFloor) * calibration.margin }
+    raised = [Double](repeating: 0, count: a2.count)
     let layerLimit = operandLimit.max() ?? 1
     resultMean = result.mean.map(Double.init)
     for channel in a2.indices {
@@ -46,8 +50,8 @@ struct SquareCoefficients {
       let limit = spec.perChannel ? operandLimit[channel] : layerLimit
       let least = Scalar.power(-(bits + 2)) / (limit * limit)
       if abs(a2[channel]) < least {
+        raised[channel] = least - abs(a2[channel])
         a2[channel] = a2[channel] < 0 ? -least : least
-        clamped += 1
       }
     }
   }

@@ -100,7 +100,9 @@ extension QuantizedModel {
       guard case .linear(let geometry) = program.steps[index].operation,
         layer.weights.count == geometry.weightCount, layer.bias.count == geometry.outChannels
       else { throw refuse(index, "the number of weights is wrong") }
-      guard layer.weights.allSatisfy({ $0.magnitude < 1 << 16 }) else { throw refuse(index, "a weight has 17 bits or more") }
+      guard layer.weights.allSatisfy({ $0.magnitude < 1 << 16 }) else {
+        throw refuse(index, "a weight has 17 bits or more")
+      }
     }
     for (index, layer) in activation {
       let channels = program.steps[index].tensor.shape.channels

@@ -34,7 +34,8 @@ enum TwinKernels {
 
   /// Adds one weight's contribution to one output plane, over the pixels whose tap lies in the picture.
   private static func accumulate(
-    _ image: UnsafePointer<Int64>, _ plane: UnsafeMutablePointer<Int64>, _ g: LinearGeometry, _ weight: Int64, _ dy: Int,
+    _ image: UnsafePointer<Int64>, _ plane: UnsafeMutablePointer<Int64>, _ g: LinearGeometry, _ weight: Int64,
+    _ dy: Int,
     _ dx: Int
   ) {
     let first = dx < 0 ? (-dx + g.strideWidth - 1) / g.strideWidth : 0

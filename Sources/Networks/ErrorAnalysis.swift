@@ -1,0 +1,117 @@
+import Rings
+
+/// Bounds and estimates of how far a plan's integers stray from the float network, tensor by tensor.
+///
+/// Rounding of the input, of weights, biases and coefficients, and the dropped bits all count; an exact truncation
+/// counts two units, as between two parties. The bound is worst case over inputs within the planned ranges, and grows
+/// with every layer; the estimate takes the roundings for independent, and is what one sees.
+struct ErrorAnalysis {
+  /// Errors of one tensor in true units, per channel.
+  struct TensorError {
+    /// No element is further off.
+    var bound: [Double]
+    /// Expected square of an element's error.
+    var variance: [Double]
+
+    /// Largest bound over the channels.
+    var largestBound: Double { bound.max() ?? 0 }
+    /// Root mean square over the channels.
+    var estimate: Double { (variance.reduce(0, +) / Double(max(variance.count, 1))).squareRoot() }
+  }
+
+  let solver: ScaleSolver
+  private(set) var nodes: [TensorError] = []
+
+  init(_ solver: ScaleSolver) { self.solver = solver }
+
+  /// Follows the error through one node, in the graph's order.
+  ///
+  /// - Parameter operands: errors of the tensors read, diagonal steps included.
+  mutating func follow(_ node: Node, _ operands: [TensorError]) {
+    nodes.append(error(node, operands))
+  }
+
+  /// The error behind a diagonal step.
+  func rescaled(_ operand: Int, to scale: [Double]) -> TensorError {
+    let layer = LinearScaling(diagonal: solver.shapes[operand])
+    return linear(layer, nodes[operand], operand, scale)
+  }
+
+  private func error(_ node: Node, _ operands: [TensorError]) -> TensorError {
+    let shape = solver.shapes[node.id]
+    switch node.operation {
+    case .input:
+      let unit = Scalar.power(-solver.options.inputBits)
+      return TensorError(
+        bound: [Double](repeating: unit / 2, count: shape.channels),
+        variance: [Double](repeating: unit * unit / 12, count: shape.channels))
+    case .convolution, .linear:
+      return linear(LinearScaling(solver, node), operands[0], node.inputs[0], solver.scale[node.id]!)
+    case .x2act: return activation(node, operands[0])
+    case .averagePool(let kernel, _, _):
+      return TensorError(bound: operands[0].bound, variance: operands[0].variance.map { $0 / Double(kernel * kernel) })
+    case .globalAveragePool:
+      let from = solver.shapes[node.inputs[0]]
+      let area = Double(from.height * from.width)
+      return TensorError(bound: operands[0].bound, variance: operands[0].variance.map { $0 / area })
+    case .flatten:
+      let area = shape.channels / operands[0].bound.count
+      func spread(_ values: [Double]) -> [Double] { values.flatMap { [Double](repeating: $0, count: area) } }
+      return TensorError(bound: spread(operands[0].bound), variance: spread(operands[0].variance))
+    case .add:
+      func sum(_ values: KeyPath<TensorError, [Double]>) -> [Double] {
+        zip(operands[0][keyPath: values], operands[1][keyPath: values]).map { $0 + $1 }
+      }
+      return TensorError(bound: sum(\.bound), variance: sum(\.variance))
+    case .subsamplePad(_, let before, let after):
+      func padded(_ values: [Double]) -> [Double] {
+        [Double](repeating: 0, count: before) + values + [Double](repeating: 0, count: after)
+      }
+      return TensorError(bound: padded(operands[0].bound), variance: padded(operands[0].variance))
+    case .batchNorm, .relu: preconditionFailure("refused before")
+    }
+  }
+
+  private func linear(_ layer: LinearScaling, _ operand: TensorError, _ source: Int, _ wanted: [Double]) -> TensorError
+  {
+    let given = solver.scale[source]!
+    let seen = solver.calibration.nodes[source]
+    let margin = solver.calibration.margin
+    let square = Double(seen.rootMeanSquare) * Double(seen.rootMeanSquare)
+    var result = TensorError(bound: wanted.map { 0.5 / abs($0) }, variance: wanted.map { 1 / (12 * $0 * $0) })
+    layer.forEachWeight { output, input, weight in
+      let step = given[input].isNaN ? 0 : abs(given[input] / wanted[output])
+      // The rounded weight is off by half a step; it meets the operand and the operand's own error.
+      let reach = Double(seen.maximum[input]) * margin
+      result.bound[output] += (abs(weight) + 0.5 * step) * operand.bound[input] + 0.5 * step * reach
+      result.variance[output] += weight * weight * operand.variance[input] + step * step * square / 12
+    }
+    return result
+  }
+
+  private func activation(_ node: Node, _ operand: TensorError) -> TensorError {
+    let coefficients = solver.square[node.id]!
+    let edge = ScaleSolver.Edge(consumer: node.id, slot: 0)
+    let given = solver.rescaled[edge]?.scale ?? solver.scale[node.inputs[0]]!
+    let results = coefficients.squareScale(given)
+    let units = solver.scale[node.id]!
+    let seen = Double(solver.calibration.nodes[node.inputs[0]].rootMeanSquare)
+    var result = TensorError(bound: [], variance: [])
+    for channel in units.indices {
+      let (a2, a1) = (coefficients.a2[channel], coefficients.a1[channel])
+      let reach = coefficients.operandLimit[channel]
+      let unit = 1 / abs(units[channel])
+      let off = operand.bound[channel]
+      let clamp = coefficients.raised[channel] * reach * reach
+      let coefficient = 0.5 * (abs(given[channel]) * (reach + off) + 1) / abs(results[channel])
+      // Within the planned ranges two results can never be further apart than twice the range.
+      result.bound.append(
+        min(
+          (2 * abs(a2) * reach + abs(a1)) * off + abs(a2) * off * off + clamp + coefficient + 2 * unit,
+          2 * coefficients.resultLimit[channel]))
+      let slope = 4 * a2 * a2 * seen * seen + a1 * a1
+      result.variance.append(slope * operand.variance[channel] + unit * unit + clamp * clamp)
+    }
+    return result
+  }
+}
