@@ -75,6 +75,8 @@ enum PlainEnd {
 }
 
 extension Duration {
-  /// Seconds as a number, for messages and deadlines.
-  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+  /// Seconds as a number, in whole microseconds so that messages stay short.
+  var inSeconds: Double {
+    Double(components.seconds) + Double(components.attoseconds / 1_000_000_000_000) / 1_000_000
+  }
 }

@@ -11,6 +11,8 @@ final class TLSSession {
   private let context: OpaquePointer
   private let verifier: PeerVerifier
   private let pump: SocketPump
+  /// OpenSSL's own state says "in init" after a fatal alert too.
+  private var isEstablished = false
 
   init(identity: Identity, pinned: [Digest32], pump: SocketPump, isClient: Bool) throws {
     guard !pinned.isEmpty else { throw TransportError.noPinnedFingerprint }
@@ -73,6 +75,7 @@ final class TLSSession {
     guard verifier.pinned.contains(seen) else {
       throw TransportError.fingerprintMismatch(seen: seen, pinned: verifier.pinned)
     }
+    isEstablished = true
     return seen
   }
 
@@ -112,7 +115,7 @@ final class TLSSession {
   /// Tells the peer that no more comes, as far as that goes without waiting.
   func sayGoodbye() {
     ERR_clear_error()
-    if SSL_in_init(ssl) == 0, SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN == 0 { SSL_shutdown(ssl) }
+    if isEstablished, SSL_in_init(ssl) == 0, SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN == 0 { SSL_shutdown(ssl) }
     ERR_clear_error()
     pump.sendWhatFits()
   }
@@ -136,7 +139,7 @@ final class TLSSession {
     switch reason {
     case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST, SSL_R_BAD_RECORD_TYPE,
       SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_RECORD_LENGTH_MISMATCH, SSL_R_UNSUPPORTED_SSL_VERSION:
-      return SSL_in_init(ssl) != 0 ? .notTLS(reason: text) : .socketFailed(activity: activity, reason: text)
+      return isEstablished ? .socketFailed(activity: activity, reason: text) : .notTLS(reason: text)
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
       return .handshakeFailed(reason: "the peer showed no certificate, so it cannot be authenticated")
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SSL_R_TLSV1_ALERT_UNKNOWN_CA,
@@ -144,7 +147,7 @@ final class TLSSession {
       SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
       return .refusedByPeer(own: own ?? ownFingerprint, reason: text)
     default:
-      return SSL_in_init(ssl) != 0 ? .handshakeFailed(reason: text) : .socketFailed(activity: activity, reason: text)
+      return isEstablished ? .socketFailed(activity: activity, reason: text) : .handshakeFailed(reason: text)
     }
   }
 
