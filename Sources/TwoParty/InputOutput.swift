@@ -16,19 +16,22 @@ public enum InputOperator {
     try channel.beginSend(.maskedInput, byteCount: 8 * count)
     for (sample, mask) in zip(samples, masks) {
       precondition(sample.count == mask.count)
+      // The mask itself may still be this party's share of a later step's operand.
+      let masked = SecretWords(uninitialized: mask.count)
       switch modulus {
-      case .field: subtractMask(PrimeField.self, sample, mask)
-      case .word: subtractMask(Word64.self, sample, mask)
+      case .field: subtract(PrimeField.self, sample, mask, masked)
+      case .word: subtract(Word64.self, sample, mask, masked)
       }
-      try channel.write(UnsafeRawBufferPointer(mask.buffer))
+      try channel.write(UnsafeRawBufferPointer(masked.buffer))
     }
     try channel.endSend()
   }
 
-  // The mask is spent here: its memory takes the difference.
-  private static func subtractMask<M: Modulus>(_ modulus: M.Type, _ sample: [Int64], _ mask: SecretWords) {
-    let words = mask.pointer
-    for index in 0..<sample.count { words[index] = M.subtract(M.reduce(signed: sample[index]), words[index]) }
+  private static func subtract<M: Modulus>(
+    _ modulus: M.Type, _ sample: [Int64], _ mask: SecretWords, _ masked: SecretWords
+  ) {
+    let (masks, words) = (mask.pointer, masked.pointer)
+    for index in 0..<sample.count { words[index] = M.subtract(M.reduce(signed: sample[index]), masks[index]) }
   }
 
   /// The model owner's side.

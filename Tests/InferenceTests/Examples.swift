@@ -1,0 +1,157 @@
+import Inference
+import Programs
+import Randomness
+import Rings
+import TwoParty
+
+/// A program with seeded random integers as its model.
+struct Example {
+  let program: Program
+  let linear: [Int: LinearParameters]
+  let coefficients: [Int: (k: [Int64], constant: [Int64])]
+
+  init(_ program: Program, seed: UInt64) {
+    let random = StreamGenerator(publicSeed: seed)
+    func signed(_ bits: Int) -> Int64 {
+      var word: UInt64 = 0
+      withUnsafeMutableBytes(of: &word) { random.fill($0) }
+      return Int64(bitPattern: word) >> Int64(64 - bits)
+    }
+    var linear: [Int: LinearParameters] = [:]
+    var coefficients: [Int: (k: [Int64], constant: [Int64])] = [:]
+    for index in program.linearSteps {
+      guard case .linear(let geometry) = program.steps[index].operation else { continue }
+      linear[index] = LinearParameters(
+        weights: (0..<geometry.weightCount).map { _ in Int32(signed(9)) },
+        bias: (0..<geometry.outChannels).map { _ in signed(16) })
+    }
+    for index in program.activationSteps {
+      let channels = index % 2 == 0 ? 1 : program.steps[index].tensor.shape.channels
+      coefficients[index] = ((0..<channels).map { _ in signed(22) }, (0..<channels).map { _ in signed(40) })
+    }
+    self.program = program
+    self.linear = linear
+    self.coefficients = coefficients
+  }
+
+  var twin: IntegerTwin { IntegerTwin(program: program, linear: linear, activations: coefficients) }
+
+  func model() throws -> ModelOwnerModel {
+    try ModelOwnerModel(
+      program: program, linear: linear,
+      activations: coefficients.mapValues { ActivationCoefficients(k: $0.k, constant: $0.constant) },
+      salt: [UInt8](repeating: 1, count: 32))
+  }
+
+  func inputs(_ count: Int, seed: UInt64) -> [[Int64]] {
+    let random = StreamGenerator(publicSeed: seed)
+    return (0..<count).map { _ in
+      (0..<program.input.shape.count).map { _ in
+        var byte: UInt8 = 0
+        withUnsafeMutableBytes(of: &byte) { random.fill($0) }
+        return Int64(Int8(bitPattern: byte)) * 4
+      }
+    }
+  }
+}
+
+/// Assembles programs step by step.
+struct ProgramAssembler {
+  private(set) var steps: [Step] = []
+  private let bits = 12
+
+  init(_ shape: TensorShape, _ modulus: ModulusKind = .field) {
+    steps = [
+      Step(
+        name: "input", operation: .input, inputs: [],
+        tensor: TensorInfo(shape: shape, modulus: modulus, fractionBits: bits))
+    ]
+  }
+
+  var last: Int { steps.count - 1 }
+  var shape: TensorShape { steps[last].tensor.shape }
+
+  @discardableResult
+  mutating func add(
+    _ operation: StepOperation, from: [Int]? = nil, shape: TensorShape, modulus: ModulusKind? = nil
+  ) -> Int {
+    let inputs = from ?? [last]
+    steps.append(
+      Step(
+        name: "step \(steps.count)", operation: operation, inputs: inputs,
+        tensor: TensorInfo(shape: shape, modulus: modulus ?? steps[inputs[0]].tensor.modulus, fractionBits: bits)))
+    return last
+  }
+
+  @discardableResult
+  mutating func linear(
+    _ outChannels: Int, kernel: Int = 1, stride: Int = 1, padding: Int = 0, groups: Int = 1, from: Int? = nil
+  ) -> Int {
+    let input = steps[from ?? last].tensor.shape
+    let geometry = LinearGeometry(
+      inChannels: input.channels, outChannels: outChannels, inHeight: input.height, inWidth: input.width,
+      kernelHeight: kernel, kernelWidth: kernel, strideHeight: stride, strideWidth: stride, padTop: padding,
+      padLeft: padding, padBottom: padding, padRight: padding, groups: groups)
+    return add(.linear(geometry), from: [from ?? last], shape: geometry.outputShape)
+  }
+
+  @discardableResult
+  mutating func activation(_ dropped: Int, _ truncation: TruncationVariant = .exact, to modulus: ModulusKind = .field)
+    -> Int
+  {
+    add(.activation(ActivationSpec(droppedBits: dropped, truncation: truncation)), shape: shape, modulus: modulus)
+  }
+
+  mutating func finish(dropping bits: Int) -> Program {
+    add(.output(droppedBits: bits), shape: shape)
+    return Program(name: "example", steps: steps)
+  }
+}
+
+enum Examples {
+  static func vector(_ count: Int) -> TensorShape { TensorShape(channels: count, height: 1, width: 1) }
+
+  /// Convolution with stride and padding, depthwise, pooling, fully connected.
+  static func plain(_ truncation: TruncationVariant = .exact) -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 7, width: 9))
+    p.linear(6, kernel: 3, stride: 2, padding: 1)
+    p.activation(28, truncation)
+    p.linear(6, kernel: 3, padding: 1, groups: 6)
+    p.activation(29, truncation)
+    p.add(
+      .sumPool(WindowGeometry(kernel: 2, stride: 2, padding: 0)), shape: TensorShape(channels: 6, height: 2, width: 2))
+    p.add(.reshape, shape: vector(24))
+    p.linear(10)
+    p.activation(31, truncation, to: .word)
+    p.linear(5)
+    return p.finish(dropping: 8)
+  }
+
+  /// Two residual blocks, one with a parameter-free and one with a projected shortcut, and global pooling.
+  static func residual() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 3, height: 8, width: 8))
+    p.linear(4, kernel: 3, padding: 1)
+    let first = p.activation(27)
+    p.linear(8, kernel: 3, stride: 2, padding: 1)
+    let branch = p.last
+    p.add(
+      .subsamplePad(stride: 2, before: 2, after: 2), from: [first], shape: TensorShape(channels: 8, height: 4, width: 4)
+    )
+    p.add(.add(leftShift: 0, rightShift: 5), from: [branch, p.last], shape: p.shape)
+    let second = p.activation(30)
+    let main = p.linear(8, kernel: 3, padding: 1)
+    let shortcut = p.linear(8, from: second)
+    p.add(.add(leftShift: 0, rightShift: 0), from: [main, shortcut], shape: p.shape)
+    p.activation(31, .exact, to: .word)
+    p.add(.globalSumPool, shape: vector(8))
+    p.linear(4)
+    return p.finish(dropping: 12)
+  }
+
+  /// A polynomial on the input itself: the linear part is the identity.
+  static func square(_ count: Int) -> Program {
+    var p = ProgramAssembler(vector(count))
+    p.activation(8, .exact, to: .word)
+    return p.finish(dropping: 4)
+  }
+}

@@ -1,0 +1,46 @@
+import Correlations
+import Programs
+import Rings
+import Testing
+
+@testable import Inference
+
+@Suite("Sessions of two parties and a dealer")
+struct SessionTests {
+  /// Every result within `units` of the twin's, or within 1/64 of the largest where later layers enlarge a unit.
+  private func expectClose(_ example: Example, _ outcome: Trio.Outcome, _ inputs: [[Int64]], units: Int64? = nil) {
+    #expect(outcome.results.count == inputs.count)
+    for (input, result) in zip(inputs, outcome.results) {
+      let expected = example.twin.run(input)
+      let largest = expected.map(abs).max()!
+      #expect(largest >= 512, "the example says nothing if its results are small")
+      #expect(result.count == expected.count)
+      let worst = zip(result, expected).map { abs($0 - $1) }.max()!
+      #expect(worst <= units ?? (largest / 64), "off by \(worst), largest result \(largest)")
+    }
+  }
+
+  @Test("A polynomial on the input gives the integers of the twin, up to two units", arguments: [1, 7, 8, 8193, 20000])
+  func squares(count: Int) throws {
+    let example = Example(Examples.square(count), seed: 3)
+    let inputs = example.inputs(2, seed: 4)
+    let outcome = try Trio(model: example.model()).run(batches: [inputs], prepared: 2)
+    expectClose(example, outcome, inputs, units: 2)
+  }
+
+  @Test("Convolutions, depthwise, pooling, fully connected", arguments: [TruncationVariant.exact, .local])
+  func plain(truncation: TruncationVariant) throws {
+    let example = Example(Examples.plain(truncation), seed: 5)
+    let inputs = example.inputs(5, seed: 6)
+    let outcome = try Trio(model: example.model()).run(batches: [[inputs[0]], Array(inputs[1...])], prepared: 3)
+    expectClose(example, outcome, inputs)
+  }
+
+  @Test("Residual blocks with both kinds of shortcut")
+  func residual() throws {
+    let example = Example(Examples.residual(), seed: 7)
+    let inputs = example.inputs(3, seed: 8)
+    let outcome = try Trio(model: example.model()).run(batches: [inputs], prepared: 0)
+    expectClose(example, outcome, inputs)
+  }
+}

@@ -1,0 +1,81 @@
+import Correlations
+import Foundation
+import Inference
+import Programs
+import Randomness
+import Rings
+import Transport
+
+/// Model owner, data owner and dealer on threads of one process, all randomness seeded.
+struct Trio {
+  let model: ModelOwnerModel
+  var limits = SessionLimits()
+
+  struct Outcome {
+    var results: [[Int64]] = []
+    var dataMeters = ChannelMeters()
+    var modelMeters = ChannelMeters()
+    var dealerMeters = ChannelMeters()
+    var transcript: Digest32?
+  }
+
+  /// Prepares `prepared` inferences, then runs one query for each batch.
+  func run(batches: [[[Int64]]], prepared: Int) throws -> Outcome {
+    let (dataEnd, modelEnd) = MemoryStream.pair()
+    let (dealerForModel, modelToDealer) = MemoryStream.pair()
+    let (dealerForData, dataToDealer) = MemoryStream.pair()
+    var limits = DealerLimits()
+    limits.comparesFingerprints = false
+    let dealer = DealerServer(
+      secret: SecretKey(bytes: [UInt8](repeating: 7, count: 16)), random: StreamGenerator(publicSeed: 11),
+      limits: limits)
+    let session = Digest32.sha256(Array("session".utf8))
+    let threads = Threads()
+    for stream in [dealerForModel, dealerForData] {
+      threads.start { try dealer.serve(FramedChannel(stream)) }
+    }
+    let recording = ChannelConfiguration(recordsTranscript: true)
+    let model = model
+    let sessionLimits = self.limits
+    threads.start {
+      let channel = FramedChannel(modelEnd, configuration: recording)
+      let source = DealerModelOwnerSource(dealer: FramedChannel(modelToDealer), peer: channel, sessionID: session)
+      try ModelOwnerSession(channel: channel, model: model, source: source, limits: sessionLimits).serve()
+    }
+    var outcome = Outcome()
+    let channel = FramedChannel(dataEnd, configuration: recording)
+    let dealerChannel = FramedChannel(dataToDealer)
+    let source = DealerDataOwnerSource(dealer: dealerChannel, peer: channel, sessionID: session)
+    let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: sessionLimits)
+    try owner.prepare(count: prepared)
+    for batch in batches { outcome.results += try owner.infer(batch) }
+    outcome.dataMeters = channel.snapshot()
+    outcome.dealerMeters = dealerChannel.snapshot()
+    outcome.transcript = channel.transcript
+    owner.close()
+    try threads.join()
+    return outcome
+  }
+}
+
+/// Threads that report their first error when joined.
+final class Threads: @unchecked Sendable {
+  private let group = DispatchGroup()
+  private let lock = NSLock()
+  private var errors: [any Error] = []
+
+  func start(_ body: @escaping @Sendable () throws -> Void) {
+    group.enter()
+    let thread = Thread { [self] in
+      do { try body() } catch { lock.withLock { errors.append(error) } }
+      group.leave()
+    }
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  func join() throws {
+    group.wait()
+    if let error = lock.withLock({ errors.first }) { throw error }
+  }
+}
