@@ -55,9 +55,15 @@ public final class Tape {
   /// Adds the gradient of a scalar with respect to every leaf that asked for one.
   public func backward(from loss: Variable) {
     precondition(entries[loss.index].value.count == 1, "only a scalar can be differentiated")
-    let seed = pool.take(.scalar)
-    seed.fill(1)
-    entries[loss.index].gradient = seed
+    backward(from: loss, seed: FloatTensor(shape: .scalar, values: [1]))
+  }
+
+  /// Adds the gradient of `sum(seed * variable)` to every leaf that asked for one.
+  func backward(from loss: Variable, seed: FloatTensor) {
+    precondition(seed.shape == entries[loss.index].value.shape)
+    let gradient = pool.take(seed.shape)
+    gradient.pointer.update(from: seed.pointer, count: seed.count)
+    entries[loss.index].gradient = gradient
     entries[loss.index].hasGradient = true
     for index in stride(from: loss.index, through: 0, by: -1) {
       let entry = entries[index]

@@ -1,0 +1,49 @@
+"""Writes references.json: results of PyTorch (float64, seed 7) for the rules of the trainer's tape.
+
+usage: python make.py > references.json     (needs torch; made with torch 2.13.0)
+
+Every case has operands in NCHW order (row-major), an upstream gradient, the output, and the gradients of the operands.
+"""
+import json
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(7)
+torch.set_default_dtype(torch.float64)
+cases = []
+
+
+def flat(t):
+    return [round(v, 6) for v in t.detach().reshape(-1).tolist()]
+
+
+def case(name, operands, compute, shapes=None):
+    leaves = [o.clone().requires_grad_(True) for o in operands]
+    out = compute(*leaves)
+    upstream = torch.randn_like(out)
+    out.backward(upstream)
+    cases.append(dict(
+        name=name, operands=[flat(o) for o in operands], shapes=[list(o.shape) for o in operands], upstream=flat(upstream),
+        output=flat(out), outputShape=list(out.shape), gradients=[flat(l.grad) for l in leaves]))
+
+
+r = torch.randn
+for name, groups, stride, padding, cin, cout, k in [
+    ("conv", 1, 1, 1, 3, 4, 3), ("conv stride 2", 1, 2, 1, 3, 4, 3), ("conv 5x5 no padding", 1, 1, 0, 2, 3, 5),
+    ("conv groups", 2, 1, 1, 4, 6, 3), ("conv depthwise stride 2", 4, 2, 1, 4, 4, 3), ("conv 1x1 stride 2", 1, 2, 0, 3, 5, 1)]:
+    case(name, [r(3, cin, 7, 6), r(cout, cin // groups, k, k), r(cout)],
+         lambda x, w, b: F.conv2d(x, w, b, stride, padding, 1, groups))
+case("linear", [r(5, 11), r(7, 11), r(7)], F.linear)
+case("batchNorm training", [r(6, 3, 4, 5) * 2 + 1, r(3), r(3)],
+     lambda x, g, b: F.batch_norm(x, None, None, g, b, True, 0.1, 1e-5))
+case("batchNorm inference", [r(6, 3, 4, 5), r(3), r(3)],
+     lambda x, g, b: F.batch_norm(x, torch.tensor([0.5, -1., 2.]), torch.tensor([0.5, 1., 2.]), g, b, False, 0.1, 1e-5))
+factor = 8 / (3 * 4 * 5) ** 0.5
+case("x2act", [r(6, 3, 4, 5), r(1), r(1), r(1)], lambda x, a, c, b: factor * a * x * x + c * x + b)
+v = lambda t: t.view(1, -1, 1, 1)
+case("x2act channels", [r(6, 3, 4, 5), r(3), r(3), r(3)], lambda x, a, c, b: factor * v(a) * x * x + v(c) * x + v(b))
+labels = torch.tensor([3, 0, 4, 1, 1, 2])
+case("crossEntropy", [r(6, 5) * 3], lambda x: F.cross_entropy(x, labels).view(1, 1))
+case("crossEntropy smoothed", [r(6, 5) * 3], lambda x: F.cross_entropy(x, labels, label_smoothing=0.1).view(1, 1))
+case("averagePool", [r(3, 2, 6, 5)], lambda x: F.avg_pool2d(x, 3, 2, 1))
+print(json.dumps(cases))
