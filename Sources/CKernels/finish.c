@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-// low + 2^32 high mod p. A multiple of p above 2^95 makes the signed sum non-negative.
+// low + 2^32 high mod p for |low|, |high| <= 2^62. With high = 2^32 t + l, 0 <= l < 2^32, this is
+// (low + (2^32 - 1) t) + 2^32 l: the first part fits a signed word, the second is a reduced word.
 static inline uint64_t field_combine(int64_t low, int64_t high) {
-  const unsigned __int128 offset = (unsigned __int128)FIELD_P << 33;
-  const unsigned __int128 sum =
-      offset + (unsigned __int128)((__int128)low + (__int128)((unsigned __int128)(__int128)high << 32));
-  return field_reduce((uint64_t)sum, (uint64_t)(sum >> 64));
+  const int64_t signed_part = low + (high >> 32) * (int64_t)FIELD_E;
+  const uint64_t embedded = (uint64_t)signed_part - (FIELD_E & (uint64_t)(signed_part >> 63));
+  return field_add(embedded, (uint64_t)high << 32);
 }
 
 static inline uint64_t field_shift(uint64_t a, unsigned shift) {
@@ -23,10 +23,9 @@ static void finish_field(const int64_t *low, const int64_t *high, size_t count, 
     for (size_t q = 0; q < count; q++) output[q] = field_add(field_combine(low[q], high[q]), correction);
     return;
   }
-  const uint64_t keep = 0 - (uint64_t)accumulate;
   for (size_t q = 0; q < count; q++) {
     const uint64_t value = field_shift(field_add(field_combine(low[q], high[q]), correction), shift);
-    output[q] = field_add(accumulate ? output[q] & keep : 0, value);
+    output[q] = field_add(accumulate ? output[q] : 0, value);
   }
 }
 

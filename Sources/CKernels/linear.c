@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+// Counts of the loops so marked are constants; their accumulators must stay in registers.
+#define UNROLL _Pragma("clang loop unroll(full)")
 #define INLINE_AVX2 __attribute__((target("avx2"), always_inline)) static inline
 #define INLINE_AVX512 __attribute__((target("avx512f"), always_inline)) static inline
 #endif
@@ -64,24 +66,31 @@ static void dot_scalar(unsigned width, const uint64_t *x, const int32_t *weights
 INLINE_AVX2 void tile_avx2(const unsigned width, const unsigned vectors, const uint64_t *planes,
                            const uint32_t *offsets, const int32_t *weights, size_t taps, int64_t *acc, size_t stride) {
   __m256i low[4][4], high[4][4];
+  UNROLL
   for (unsigned o = 0; o < width; o++)
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) low[o][v] = high[o][v] = _mm256_setzero_si256();
   for (size_t t = 0; t < taps; t++) {
     const uint64_t *p = planes + offsets[t];
     __m256i x[4], y[4];
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) {
       x[v] = _mm256_loadu_si256((const __m256i *)(p + 4 * v));
       y[v] = _mm256_srli_epi64(x[v], 32);
     }
+    UNROLL
     for (unsigned o = 0; o < width; o++) {
       const __m256i w = _mm256_set1_epi32(weights[t * width + o]);
+      UNROLL
       for (unsigned v = 0; v < vectors; v++) {
         low[o][v] = _mm256_add_epi64(low[o][v], _mm256_mul_epi32(x[v], w));
         high[o][v] = _mm256_add_epi64(high[o][v], _mm256_mul_epi32(y[v], w));
       }
     }
   }
+  UNROLL
   for (unsigned o = 0; o < width; o++)
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) {
       _mm256_storeu_si256((__m256i *)(acc + (2 * o) * stride + 4 * v), low[o][v]);
       _mm256_storeu_si256((__m256i *)(acc + (2 * o + 1) * stride + 4 * v), high[o][v]);
@@ -110,17 +119,20 @@ INLINE_AVX2 size_t dot_tile_avx2(const unsigned width, const uint64_t *x, const 
                                  size_t count, int64_t *sums) {
   const __m256i offset = _mm256_set1_epi64x((long long)CK_HALF_OFFSET);
   __m256i low[4], high[4];
+  UNROLL
   for (unsigned o = 0; o < width; o++) low[o] = high[o] = _mm256_setzero_si256();
   size_t t = 0;
   for (; t + 4 <= count; t += 4) {
     const __m256i a = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(x + t)), offset);
     const __m256i b = _mm256_srli_epi64(a, 32);
+    UNROLL
     for (unsigned o = 0; o < width; o++) {
       const __m256i w = _mm256_cvtepi32_epi64(_mm_loadu_si128((const __m128i *)(weights + o * weight_stride + t)));
       low[o] = _mm256_add_epi64(low[o], _mm256_mul_epi32(a, w));
       high[o] = _mm256_add_epi64(high[o], _mm256_mul_epi32(b, w));
     }
   }
+  UNROLL
   for (unsigned o = 0; o < width; o++) {
     sums[2 * o] = sum_avx2(low[o]);
     sums[2 * o + 1] = sum_avx2(high[o]);
@@ -146,24 +158,31 @@ INLINE_AVX512 void tile_avx512(const unsigned width, const unsigned vectors, con
                                const uint32_t *offsets, const int32_t *weights, size_t taps, int64_t *acc,
                                size_t stride) {
   __m512i low[4][4], high[4][4];
+  UNROLL
   for (unsigned o = 0; o < width; o++)
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) low[o][v] = high[o][v] = _mm512_setzero_si512();
   for (size_t t = 0; t < taps; t++) {
     const uint64_t *p = planes + offsets[t];
     __m512i x[4], y[4];
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) {
       x[v] = _mm512_loadu_si512(p + 8 * v);
       y[v] = _mm512_srli_epi64(x[v], 32);
     }
+    UNROLL
     for (unsigned o = 0; o < width; o++) {
       const __m512i w = _mm512_set1_epi32(weights[t * width + o]);
+      UNROLL
       for (unsigned v = 0; v < vectors; v++) {
         low[o][v] = _mm512_add_epi64(low[o][v], _mm512_mul_epi32(x[v], w));
         high[o][v] = _mm512_add_epi64(high[o][v], _mm512_mul_epi32(y[v], w));
       }
     }
   }
+  UNROLL
   for (unsigned o = 0; o < width; o++)
+    UNROLL
     for (unsigned v = 0; v < vectors; v++) {
       _mm512_storeu_si512(acc + (2 * o) * stride + 8 * v, low[o][v]);
       _mm512_storeu_si512(acc + (2 * o + 1) * stride + 8 * v, high[o][v]);
@@ -181,23 +200,26 @@ INLINE_AVX512 void tile_avx512(const unsigned width, const unsigned vectors, con
   }
 LOOP_AVX512(convolve_avx512_1, 1, 2)
 LOOP_AVX512(convolve_avx512_2, 2, 2)
-LOOP_AVX512(convolve_avx512_4, 4, 2)
+LOOP_AVX512(convolve_avx512_4, 4, 1)
 
 INLINE_AVX512 size_t dot_tile_avx512(const unsigned width, const uint64_t *x, const int32_t *weights,
                                      size_t weight_stride, size_t count, int64_t *sums) {
   const __m512i offset = _mm512_set1_epi64((long long)CK_HALF_OFFSET);
   __m512i low[4], high[4];
+  UNROLL
   for (unsigned o = 0; o < width; o++) low[o] = high[o] = _mm512_setzero_si512();
   size_t t = 0;
   for (; t + 8 <= count; t += 8) {
     const __m512i a = _mm512_xor_si512(_mm512_loadu_si512(x + t), offset);
     const __m512i b = _mm512_srli_epi64(a, 32);
+    UNROLL
     for (unsigned o = 0; o < width; o++) {
       const __m512i w = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(weights + o * weight_stride + t)));
       low[o] = _mm512_add_epi64(low[o], _mm512_mul_epi32(a, w));
       high[o] = _mm512_add_epi64(high[o], _mm512_mul_epi32(b, w));
     }
   }
+  UNROLL
   for (unsigned o = 0; o < width; o++) {
     sums[2 * o] = _mm512_reduce_add_epi64(low[o]);
     sums[2 * o + 1] = _mm512_reduce_add_epi64(high[o]);

@@ -31,6 +31,21 @@ extension LinearMap {
       call.convolve(m, layout: layout, inputs: inputs[samples], outputs: outputs[samples])
     }
   }
+
+  /// The same on memory that is kept alive for the call; counts must be those of the geometry.
+  public static func applyFull<M: Modulus>(
+    _ m: M.Type, geometry: LinearGeometry, weights: SecretWords, inputs: [SecretWords], outputs: [SecretWords],
+    workspace: LinearWorkspace
+  ) {
+    precondition(weights.count == geometry.weightCount, "weights do not match the geometry")
+    precondition(inputs.allSatisfy { $0.count == geometry.inputShape.count }, "inputs do not match the geometry")
+    precondition(outputs.allSatisfy { $0.count == geometry.outputShape.count }, "outputs do not match the geometry")
+    withExtendedLifetime((weights, inputs, outputs)) {
+      applyFull(
+        m, geometry: geometry, weights: UnsafePointer(weights.pointer),
+        inputs: inputs.map { UnsafePointer($0.pointer) }, outputs: outputs.map(\.pointer), workspace: workspace)
+    }
+  }
 }
 
 /// One call of ``LinearMap/applyFull(_:geometry:weights:inputs:outputs:workspace:)``.

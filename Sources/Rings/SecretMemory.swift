@@ -36,6 +36,10 @@ public final class SecretWords: @unchecked Sendable {
   }
 
   /// The first word; valid while this object lives.
+  ///
+  /// A local constant of this type lives to the end of its scope, but an element of a local array does not: the
+  /// compiler may release the array after its last use, and the memory is then overwritten. Where only an array holds
+  /// the object, enclose the use of the pointer in `withExtendedLifetime`.
   public var pointer: UnsafeMutablePointer<UInt64> { storage.assumingMemoryBound(to: UInt64.self) }
 
   /// All words; valid while this object lives.
@@ -81,6 +85,10 @@ public final class SecretBytes: @unchecked Sendable {
   }
 
   /// The first byte; valid while this object lives.
+  ///
+  /// A local constant of this type lives to the end of its scope, but an element of a local array does not: the
+  /// compiler may release the array after its last use, and the memory is then overwritten. Where only an array holds
+  /// the object, enclose the use of the pointer in `withExtendedLifetime`.
   public var pointer: UnsafeMutablePointer<UInt8> { storage.assumingMemoryBound(to: UInt8.self) }
 
   /// All bytes; valid while this object lives.

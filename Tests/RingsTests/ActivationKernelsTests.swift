@@ -153,7 +153,7 @@ private func floorShift(_ kind: ModulusKind, _ value: Int64, _ shift: Int) -> UI
       let expected = floorShift(output, z[i] * z[i] + k * z[i] + a0, shift)
       #expect((-2...2).contains(distance(output, slowAdd(output, x.pointer[i], mask[i]), expected)))
     }
-    withExtendedLifetime((difference, u, vc, d, y0, x, padded, messages)) {}
+    withExtendedLifetime((difference, u, vc, d, y0, x, padded, messages, delta)) {}
   }
 
   /// The carry rule at the edges of the shares: y0 near 0, p / 2 and p, for Y near 0, the middle and 2^62.

@@ -31,17 +31,16 @@ import Testing
   ) -> [[UInt64]] {
     let ins = inputs.map { SecretWords($0) }
     let outs = inputs.map { _ in SecretWords(zeros: geometry.outputShape.count) }
-    let sources = ins.map { UnsafePointer($0.pointer) }
-    let targets = outs.map { $0.pointer }
+    let words = SecretWords(weights)
     switch kind {
     case .field:
       LinearMap.applyFull(
-        PrimeField.self, geometry: geometry, weights: weights, inputs: sources, outputs: targets, workspace: workspace)
+        PrimeField.self, geometry: geometry, weights: words, inputs: ins, outputs: outs, workspace: workspace)
     case .word:
       LinearMap.applyFull(
-        Word64.self, geometry: geometry, weights: weights, inputs: sources, outputs: targets, workspace: workspace)
+        Word64.self, geometry: geometry, weights: words, inputs: ins, outputs: outs, workspace: workspace)
     }
-    return withExtendedLifetime((ins, outs)) { outs.map { $0.array() } }
+    return outs.map { $0.array() }
   }
 
   /// Both entry points, all variants and both moduli against the definition.

@@ -72,7 +72,8 @@ void ck_convolve(ck_isa isa, unsigned width, const uint64_t *planes, const uint3
 void ck_dot(ck_isa isa, unsigned width, const uint64_t *x, const int32_t *weights, size_t weight_stride, size_t count,
             int64_t *sums);
 
-/// output[q] (+)= 2^shift * (low[q] + 2^32 high[q] + correction) mod M, shift in 0..63; `accumulate` adds to output.
+/// output[q] (+)= 2^shift * (low[q] + 2^32 high[q] + correction) mod M, shift in 0..63, |low|, |high| <= 2^62;
+/// `accumulate` adds to output.
 void ck_finish(ck_modulus modulus, const int64_t *low, const int64_t *high, size_t count, uint64_t correction,
                unsigned shift, bool accumulate, uint64_t *output);
 
