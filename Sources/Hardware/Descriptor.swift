@@ -1,0 +1,124 @@
+/// When a step of a protocol runs.
+public enum CostPhase: String, Codable, CaseIterable, Hashable, Sendable {
+  /// Once a connection: hello, order, tag of the weight masks.
+  case session
+  /// Once a model and pair of parties.
+  case setup
+  /// Once a bulk of S inferences, before any query.
+  case offline
+  /// Once a query of B samples.
+  case online
+}
+
+/// Who takes part.
+public enum CostParty: String, Codable, CaseIterable, Hashable, Sendable {
+  /// Party 0, who knows the weights.
+  case modelOwner = "model-owner"
+  /// Party 1, who knows the input.
+  case dataOwner = "data-owner"
+  /// The trusted third process of the dealer's modes.
+  case dealer
+}
+
+/// Kinds of material; one unit serves one element (or word) of one inference.
+public enum MaterialKind: String, Codable, CaseIterable, Hashable, Sendable {
+  /// A word of a fresh mask r, the data owner's.
+  case mask
+  /// A word of a linear output's shares: s at the model owner, c at the data owner.
+  case linear
+  /// An oblivious linear evaluation u + v = alpha c.
+  case ole
+  /// A random 1-of-2 oblivious transfer of one word.
+  case transfer
+}
+
+/// One frame on the wire.
+public struct MessageDescriptor: Codable, Hashable, Sendable {
+  /// Phase.
+  public let phase: CostPhase
+  /// Sources only: `begin`, `end`, or the operator whose steps it accompanies.
+  public let scope: String?
+  /// The variant of the operator in which it is sent; all, if absent.
+  public let variant: String?
+  /// Sender.
+  public let from: CostParty
+  /// Receiver.
+  public let to: CostParty
+  /// Frame kind, by the engine's name.
+  public let message: String
+  /// Payload bytes, without the frame's header.
+  public let bytes: Expression
+  /// What it carries.
+  public let content: String
+}
+
+/// Material consumed (by operators) or produced (by sources).
+public struct MaterialDescriptor: Codable, Hashable, Sendable {
+  /// Phase.
+  public let phase: CostPhase
+  /// See ``MessageDescriptor/scope``.
+  public let scope: String?
+  /// See ``MessageDescriptor/variant``.
+  public let variant: String?
+  /// Kind.
+  public let kind: MaterialKind
+  /// Units.
+  public let count: Expression
+}
+
+/// Local work of one party.
+public struct OperationDescriptor: Codable, Hashable, Sendable {
+  /// Phase.
+  public let phase: CostPhase
+  /// See ``MessageDescriptor/scope``.
+  public let scope: String?
+  /// See ``MessageDescriptor/variant``.
+  public let variant: String?
+  /// Who works.
+  public let party: CostParty
+  /// One of ``Descriptor/operationKinds``.
+  public let operation: String
+  /// How often.
+  public let count: Expression
+}
+
+/// The cost of one operator, or of one correlation source, as `Protocols/<name>/descriptor.json` states it.
+public struct Descriptor: Codable, Hashable, Sendable {
+  /// Version of the format that this build reads.
+  public static let currentFormat = 1
+  /// Known kinds of local work: multiply-accumulate of a word by a small weight, of two full words; product, sum, shift of
+  /// words; one AES-128 block.
+  public static let operationKinds: Set<String> = [
+    "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block",
+  ]
+  /// Whether it is run by steps of a program or prepares their material.
+  public enum Role: String, Codable, Hashable, Sendable {
+    /// Run by steps of a program.
+    case `operator`
+    /// Prepares material.
+    case source
+  }
+
+  /// Version of the file's format.
+  public let format: Int
+  /// Folder name.
+  public let name: String
+  /// Raised when anything that the parties must agree on changes.
+  public let version: Int
+  /// Operator or source.
+  public let role: Role
+  /// Paper and section, or the specification beside it.
+  public let source: String
+  /// Against whom it is secure.
+  public let adversary: String
+  /// Variants, if there are several.
+  public let variants: [String]
+  /// Symbols used, each with its meaning.
+  public let symbols: [String: String]
+  /// Frames, in order.
+  public let messages: [MessageDescriptor]
+  /// Material consumed or produced.
+  public let material: [MaterialDescriptor]
+  /// Local work.
+  public let operations: [OperationDescriptor]
+}
