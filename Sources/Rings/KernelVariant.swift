@@ -41,7 +41,7 @@ public final class LinearWorkspace {
   /// - Parameters:
   ///   - variant: the instruction set, which this processor must have.
   ///   - planeBudget: see ``planeBudget``.
-  public init(variant: KernelVariant = .best, planeBudget: Int = 1 << 16) {
+  public init(variant: KernelVariant = .best, planeBudget: Int = 1 << 15) {
     precondition(variant.isAvailable, "this processor lacks the instruction set \(variant)")
     precondition(planeBudget > 0, "planeBudget must be positive")
     self.variant = variant
