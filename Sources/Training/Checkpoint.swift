@@ -4,8 +4,9 @@ public import Networks
 
 /// The state of a training run after an epoch.
 ///
-/// File: the eight bytes `PMPCCKP1`; the length of the JSON header as 8 bytes, little-endian; the header (configuration, graph, history, and the keys and sizes
-/// of the tensors); all parameters and then all momenta as float32, little-endian; the CRC-32 of everything before.
+/// File: the eight bytes `PMPCCKP1`; the length of the JSON header as 8 bytes, little-endian; the header
+/// (configuration, graph, history, and the keys and sizes of the tensors); all parameters and then all momenta as
+/// float32, little-endian; the CRC-32 of everything before.
 public struct Checkpoint: Sendable {
   struct Tensor: Codable, Sendable {
     var key: ParameterKey
@@ -79,7 +80,8 @@ public struct Checkpoint: Sendable {
   public static func read(_ path: String) throws -> Checkpoint {
     let bytes = try AtomicFile.read(path, maximumBytes: maximumBytes)
     guard bytes.count >= 20, Array(bytes[0..<8]) == magic else {
-      throw TrainingError.malformed(path: path, reason: "it does not start with PMPCCKP1; it is no checkpoint of this version")
+      throw TrainingError.malformed(
+        path: path, reason: "it does not start with PMPCCKP1; it is no checkpoint of this version")
     }
     let body = bytes[..<(bytes.count - 4)]
     guard littleEndian(bytes[(bytes.count - 4)...]) == UInt64(checksum(body)) else {
@@ -87,7 +89,8 @@ public struct Checkpoint: Sendable {
     }
     let announced = littleEndian(bytes[8..<16])
     guard announced <= UInt64(body.count - 16) else {
-      throw TrainingError.malformed(path: path, reason: "its header announces \(announced) bytes, more than the file has")
+      throw TrainingError.malformed(
+        path: path, reason: "its header announces \(announced) bytes, more than the file has")
     }
     var offset = 16 + Int(announced)
     let header: Header

@@ -73,25 +73,36 @@ public enum CurvePlot {
           + "\(String(format: "%.\(digits)f", value))</text>")
     }
     let stride = max(1, (count + 5) / 6)
-    for epoch in Swift.stride(from: 1, through: max(count, 1), by: stride) {
+    // The last epoch is always named; one that would touch it is not.
+    let early = Swift.stride(from: 1, to: max(count, 1), by: stride).filter { count - $0 > stride / 2 }
+    let ticks = early + [max(count, 1)]
+    for epoch in ticks {
       lines.append(
-        "<text x=\"\(number(x(Double(epoch))))\" y=\"\(number(bottom + 18))\" text-anchor=\"middle\">\(epoch)</text>")
+        text("\(epoch)", x: x(Double(epoch)), y: bottom + 18, anchor: "middle"))
     }
-    lines.append("<text x=\"\(number(left + panel.width / 2))\" y=\"\(number(bottom + 38))\" text-anchor=\"middle\">epoch</text>")
-    lines.append("<text x=\"\(number(left))\" y=\"\(number(panel.top - 10))\">\(label)</text>")
+    lines.append(text("epoch", x: left + panel.width / 2, y: bottom + 38, anchor: "middle"))
+    lines.append(text(label, x: left, y: panel.top - 10, anchor: "start"))
     for (index, entry) in series.enumerated() {
       let points = entry.values.enumerated().filter { $0.element.isFinite }
         .map { "\(number(x(Double($0.offset + 1)))),\(number(y($0.element)))" }
       lines.append(
-        "<polyline fill=\"none\" stroke=\"\(entry.color)\" stroke-width=\"2\" points=\"\(points.joined(separator: " "))\"/>")
+        "<polyline fill=\"none\" stroke=\"\(entry.color)\" stroke-width=\"2\" "
+          + "points=\"\(points.joined(separator: " "))\"/>"
+      )
       if points.count == 1, let point = points.first?.split(separator: ",") {
         lines.append("<circle cx=\"\(point[0])\" cy=\"\(point[1])\" r=\"3\" fill=\"\(entry.color)\"/>")
       }
       let place = left + panel.width - 150 + Double(index) * 82
       lines.append(
-        "<text x=\"\(number(place))\" y=\"\(number(panel.top - 10))\" fill=\"\(entry.color)\">&#9644; \(entry.name)</text>")
+        "<text x=\"\(number(place))\" y=\"\(number(panel.top - 10))\" fill=\"\(entry.color)\">"
+          + "&#9644; \(entry.name)</text>"
+      )
     }
     return lines
+  }
+
+  private static func text(_ content: String, x: Double, y: Double, anchor: String) -> String {
+    "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(content)</text>"
   }
 
   private static func number(_ value: Double) -> String { String(format: "%.1f", value) }

@@ -46,7 +46,7 @@ public struct Dataset: Sendable {
 public struct DataSplit: Sendable {
   /// Training samples.
   public let training: Dataset
-  /// Held-out samples; never used to choose anything.
+  /// Held-out samples: judged by, never learned from.
   public let test: Dataset
 
   /// A split.
@@ -64,7 +64,8 @@ public struct DataSplit: Sendable {
     case (.mnist, let path?): try MnistLoader.load(folder: path)
     case (.cifar10, let path?): try CifarLoader.load(folder: path)
     case (_, nil):
-      throw TrainingError.badConfiguration(field: "dataPath", reason: "\(source.rawValue) needs the folder of its files")
+      throw TrainingError.badConfiguration(
+        field: "dataPath", reason: "\(source.rawValue) needs the folder of its files")
     }
   }
 }
@@ -101,8 +102,8 @@ struct Batcher {
 
   func labels(_ indices: ArraySlice<Int>) -> [Int] { indices.map { Int(dataset.labels[$0]) } }
 
-  /// Writes the pictures `indices` to `batch`, each moved and mirrored by what the generator draws (two or three draws a
-  /// picture where `shift > 0` or `flip`).
+  /// Writes the pictures `indices` to `batch`, each moved and mirrored by what the generator draws (two or three draws
+  /// a picture where `shift > 0` or `flip`).
   func fill(
     _ batch: FloatTensor, _ indices: ArraySlice<Int>, shift: Int = 0, flip: Bool = false,
     generator: inout SeededGenerator

@@ -2,9 +2,9 @@ import Glibc
 
 /// Shape of a batch in memory order: channels, samples, rows, columns.
 ///
-/// The channel is outermost: every channel of a whole batch is one contiguous row. A convolution of many samples is then one matrix
-/// product that writes in place, batch normalisation and activations run over contiguous memory, and a flattened
-/// feature map is the matrix `[features, samples]` that a fully connected layer wants.
+/// The channel is outermost: every channel of a whole batch is one contiguous row. A convolution of many samples is
+/// then one matrix product that writes in place, batch normalisation and activations run over contiguous memory, and a
+/// flattened feature map is the matrix `[features, samples]` that a fully connected layer wants.
 public struct BatchShape: Hashable, Sendable {
   /// Channels of a feature map, or features of a vector.
   public var channels: Int

@@ -1,6 +1,7 @@
 import Networks
 
-/// Configurations that train the networks of this project well; see the module's documentation for how they were chosen.
+/// Configurations that train the networks of this project well; see the module's documentation for how they were
+/// chosen.
 public enum Recipes {
   /// The digits network on the digits that ship with the module.
   public static func digits(threads: Int = 1) -> TrainingConfiguration {

@@ -1,7 +1,7 @@
 /// Records primitives as they run and differentiates them in reverse (reverse-mode automatic differentiation).
 ///
-/// One tape serves all steps of a training run: `reset` returns the buffers of a step to a pool, from which the next step takes
-/// them. Not thread-safe; the kernels use the threads of `workers`.
+/// One tape serves all steps of a training run: `reset` returns the buffers of a step to a pool, from which the next
+/// step takes them. Not thread-safe; the kernels use the threads of `workers`.
 public final class Tape {
   /// A tensor on the tape, valid until the next `reset`.
   public struct Variable: Hashable, Sendable {
@@ -27,7 +27,8 @@ public final class Tape {
   /// An empty tape.
   public init(workers: Workers) { self.workers = workers }
 
-  /// Puts a tensor of the caller on the tape. With `gradient`, the caller's tensor of the same shape, `backward` ADDS to it.
+  /// Puts a tensor of the caller on the tape. With `gradient`, the caller's tensor of the same shape, `backward` ADDS
+  /// to it.
   public func leaf(_ value: FloatTensor, gradient: FloatTensor? = nil) -> Variable {
     precondition(gradient == nil || gradient!.count == value.count)
     entries.append(

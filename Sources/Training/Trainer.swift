@@ -45,8 +45,8 @@ public struct TrainingResult: Sendable {
   public var checkpointFailure: TrainingError?
 }
 
-/// Trains a network as a configuration says. Orders and augmentation are drawn from streams of (seed, epoch, step), so a
-/// checkpoint needs no generator's state and a resumed run equals an uninterrupted one bit for bit.
+/// Trains a network as a configuration says. Orders and augmentation are drawn from streams of (seed, epoch, step), so
+/// a checkpoint needs no generator's state and a resumed run equals an uninterrupted one bit for bit.
 public final class Trainer {
   /// The configuration.
   public let configuration: TrainingConfiguration
@@ -78,7 +78,8 @@ public final class Trainer {
       throw TrainingError.badConfiguration(
         field: "batch", reason: "\(configuration.batch) is more than the \(limit) training samples")
     }
-    let parameters = try initial
+    let parameters =
+      try initial
       ?? Parameters.initialize(graph, seed: configuration.seed, square: configuration.initialSquare)
     workers = Workers(threads: configuration.threads)
     executor = try GraphExecutor(graph: graph, parameters: parameters, workers: workers)

@@ -3,8 +3,9 @@ import Dispatch
 
 /// Threads of the trainer.
 ///
-/// Work over samples is cut into a fixed number of shards that does not depend on the number of threads, every shard is computed by one thread in one order,
-/// and sums over shards are taken in the order of the shards. So the number of threads changes no bit of a result.
+/// Work over samples is cut into a fixed number of shards that does not depend on the number of threads, every shard is
+/// computed by one thread in one order, and sums over shards are taken in the order of the shards. So the number of
+/// threads changes no bit of a result.
 public final class Workers {
   /// Shards of the samples of a batch.
   static let shards = 4

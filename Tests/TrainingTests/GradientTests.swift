@@ -93,8 +93,8 @@ private struct Probe {
     }
   }
 
-  /// Output and every gradient agree with PyTorch's float64 results. Each number is a float32 sum of at most 250 products of
-  /// size one to ten, whose rounding stays below 2^-24 * 250 * 10.
+  /// Output and every gradient agree with PyTorch's float64 results. Each number is a float32 sum of at most 250
+  /// products of size one to ten, whose rounding stays below 2^-24 * 250 * 10.
   @Test(arguments: cases) func agreesWithPyTorch(test: Case) {
     let operands = zip(test.operands, test.shapes).enumerated().map { index, pair in
       index == 0
@@ -158,8 +158,8 @@ private struct Probe {
     Row(description: "rangePenalty", shapes: [picture]) { .rangePenalty(bound: 0.5, weight: 3) },
   ]
 
-  /// Central differences of `sum(u * output)` with h = 1/128. Values stay away from the kinks of relu and rangePenalty, so their
-  /// error is h^2 times a third derivative of size one plus rounding of 2^-24 * 30 / h, below 1e-3 together.
+  /// Central differences of `sum(u * output)` with h = 1/128. Values stay away from the kinks of relu and rangePenalty,
+  /// so their error is h^2 times a third derivative of size one plus rounding of 2^-24 * 30 / h, below 1e-3 together.
   @Test(arguments: rows) func agreesWithDifferences(row: Row) {
     var generator = SplitMix(state: 11)
     let operands = row.shapes.map { shape in

@@ -1,17 +1,17 @@
 import Foundation
 import Rings
 
-/// The handwritten digits (UCI "Optical Recognition of Handwritten Digits", as scikit-learn packages them): CSV, gzip or
-/// plain, 64 pixels 0...16 and the label a line, no header.
+/// The handwritten digits (UCI "Optical Recognition of Handwritten Digits", as scikit-learn packages them): CSV, gzip
+/// or plain, 64 pixels 0...16 and the label a line, no header.
 public enum DigitsLoader {
   /// Longest file that is accepted, unpacked.
   static let maximumBytes = 64 << 20
   /// Share of the lines, from the start, that are trained on: 4 of 5.
   static let trainingShare = (4, 5)
 
-  /// Loads the digits and splits them in the order of the file: the first four fifths (1,437 of the 1,797 that ship) for
-  /// training, the rest (360) held out. The source lists its pictures roughly writer by writer, so the held-out digits come mostly from
-  /// hands that were not trained on, which a random split would not give.
+  /// Loads the digits and splits them in the order of the file: the first four fifths (1,437 of the 1,797 that ship)
+  /// for training, the rest (360) held out. The source lists its pictures roughly writer by writer, so the held-out
+  /// digits come mostly from hands that were not trained on, which a random split would not give.
   ///
   /// - Parameter path: a file of that form; nil is the one that ships with the module.
   /// - Throws: ``TrainingError``
@@ -24,7 +24,8 @@ public enum DigitsLoader {
   /// Path of the file that ships with the module.
   public static func bundledPath() throws -> String {
     guard let url = Bundle.module.url(forResource: "digits.csv", withExtension: "gz") else {
-      throw TrainingError.unreadable(path: "digits.csv.gz", reason: "the module's resources are not installed beside it")
+      throw TrainingError.unreadable(
+        path: "digits.csv.gz", reason: "the module's resources are not installed beside it")
     }
     return url.path
   }
@@ -47,7 +48,8 @@ public enum DigitsLoader {
       }
       let limit = field < 64 ? 16 : 9
       guard field <= 64, number <= limit else {
-        let reason = field > 64 ? "more than 65 fields" : "field \(field + 1) is \(number), and at most \(limit) is allowed"
+        let reason =
+          field > 64 ? "more than 65 fields" : "field \(field + 1) is \(number), and at most \(limit) is allowed"
         throw TrainingError.malformed(path: path, reason: "line \(line): \(reason)")
       }
       if field < 64 { pixels.append(UInt8(number)) } else { labels.append(UInt8(number)) }

@@ -6,8 +6,8 @@ public enum MnistLoader {
   /// Largest number of bytes in one file's data that is accepted.
   static let maximumBytes = 1 << 31
 
-  /// Loads the four files `{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]` of a folder; 60,000 and 10,000 pictures in
-  /// the original.
+  /// Loads the four files `{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]` of a folder; 60,000 and 10,000 pictures
+  /// in the original.
   ///
   /// - Throws: ``TrainingError``
   public static func load(folder: String) throws -> DataSplit {
@@ -33,7 +33,8 @@ public enum MnistLoader {
       throw TrainingError.countMismatch(images: sizes[0], labels: labelSizes[0])
     }
     if let wrong = classes.firstIndex(where: { $0 > 9 }) {
-      throw TrainingError.malformed(path: labels, reason: "label \(wrong) is \(classes[wrong]), and at most 9 is allowed")
+      throw TrainingError.malformed(
+        path: labels, reason: "label \(wrong) is \(classes[wrong]), and at most 9 is allowed")
     }
     return Dataset(
       shape: TensorShape(channels: 1, height: sizes[1], width: sizes[2]), classes: 10, pixelMaximum: 255,

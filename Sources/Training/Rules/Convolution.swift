@@ -1,7 +1,7 @@
 import Rings
 
-/// Convolution: windows are copied into a matrix (im2col) a tile of output rows at a time, so that the tile stays in the
-/// cache, and multiplied by the weights with sgemm. Parallel over samples.
+/// Convolution: windows are copied into a matrix (im2col) a tile of output rows at a time, so that the tile stays in
+/// the cache, and multiplied by the weights with sgemm. Parallel over samples.
 enum ConvolutionRule {
   static func rule(_ geometry: LinearGeometry) -> Rule {
     Rule(

@@ -1,7 +1,7 @@
 import Rings
 
-/// Copies between pictures and the matrix `[taps, output pixels]` of the windows of some output rows, for the channels of one group.
-/// Output row `r` is row `r % outHeight` of sample `firstSample + r / outHeight`.
+/// Copies between pictures and the matrix `[taps, output pixels]` of the windows of some output rows, for the channels
+/// of one group. Output row `r` is row `r % outHeight` of sample `firstSample + r / outHeight`.
 enum Windows {
   /// The part of an output row whose tap lies inside the picture, and the tap's column at output column 0.
   private struct Span {
