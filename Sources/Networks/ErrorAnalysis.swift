@@ -4,7 +4,8 @@ import Rings
 ///
 /// Rounding of the input, of weights, biases and coefficients, and the dropped bits all count; an exact truncation
 /// counts two units, as between two parties. The bound is worst case over inputs within the planned ranges, and grows
-/// with every layer; the estimate takes the roundings for independent, and is what one sees.
+/// with every layer; the estimate takes the roundings of different weights for independent, and is near what one sees
+/// where no few inputs or channels dominate.
 struct ErrorAnalysis {
   /// Errors of one tensor in true units, per channel.
   struct TensorError {
@@ -48,12 +49,9 @@ struct ErrorAnalysis {
     case .convolution, .linear:
       return linear(LinearScaling(solver, node), operands[0], node.inputs[0], solver.scale[node.id]!)
     case .x2act: return activation(node, operands[0])
-    case .averagePool(let kernel, _, _):
-      return TensorError(bound: operands[0].bound, variance: operands[0].variance.map { $0 / Double(kernel * kernel) })
-    case .globalAveragePool:
-      let from = solver.shapes[node.inputs[0]]
-      let area = Double(from.height * from.width)
-      return TensorError(bound: operands[0].bound, variance: operands[0].variance.map { $0 / area })
+    case .averagePool, .globalAveragePool:
+      // A rounded weight errs alike in all pixels, so an average does not lessen the error.
+      return operands[0]
     case .flatten:
       let area = shape.channels / operands[0].bound.count
       func spread(_ values: [Double]) -> [Double] { values.flatMap { [Double](repeating: $0, count: area) } }

@@ -1,9 +1,9 @@
-import Foundation
+package import Foundation
 
 /// Whole files: read with a limit, and written so that a failure leaves the old file as it was.
-enum FileBytes {
+package enum FileBytes {
   /// Writes part of a buffer to a descriptor, as `write(2)` does.
-  typealias Writer = (Int32, UnsafeRawBufferPointer) -> Int
+  package typealias Writer = (Int32, UnsafeRawBufferPointer) -> Int
 
   /// Reads a whole regular file.
   ///
@@ -38,7 +38,7 @@ enum FileBytes {
   /// after any failure, the old file is whole.
   ///
   /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
-  static func replace(_ path: String, with bytes: [UInt8], mode: mode_t, writer: Writer = systemWrite) throws {
+  package static func replace(_ path: String, with bytes: [UInt8], mode: mode_t, writer: Writer = systemWrite) throws {
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw failure(path, "written") }
@@ -71,7 +71,7 @@ enum FileBytes {
     }
   }
 
-  static let systemWrite: @Sendable (Int32, UnsafeRawBufferPointer) -> Int = {
+  package static let systemWrite: @Sendable (Int32, UnsafeRawBufferPointer) -> Int = {
     Foundation.write($0, $1.baseAddress, $1.count)
   }
 

@@ -1,4 +1,4 @@
-import Programs
+public import Programs
 import Rings
 
 /// A readable account of a network or plan, layer by layer; also `Codable`, for machines.

@@ -128,14 +128,15 @@ struct ScaleSolver {
         + "on one of the two branches")
   }
 
-  /// The exponent `n` with `left = 2^n right` in all channels that are not zero, if there is one.
+  /// The exponent `n` with `left = 2^n right` in all channels that are not zero, if there is one. Coefficients are
+  /// float32, so a part in a million is equal enough: it is below a unit of every value that a plan allows.
   static func powerOfTwo(_ left: [Double], over right: [Double]) -> Int? {
     var found: Int?
     for (a, b) in zip(left, right) where !a.isNaN && !b.isNaN {
       let quotient = a / b
       guard quotient > 0, quotient.isFinite else { return nil }
       let exponent = Int(Scalar.log2(quotient).rounded())
-      guard abs(quotient * Scalar.power(-exponent) - 1) < 1e-12, found == nil || found == exponent else { return nil }
+      guard abs(quotient * Scalar.power(-exponent) - 1) < 1e-6, found == nil || found == exponent else { return nil }
       found = exponent
     }
     return found ?? 0

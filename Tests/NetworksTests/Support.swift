@@ -10,20 +10,11 @@ enum Samples {
 
   /// Normalised samples, uniform over the range of raw values.
   static func inputs(_ graph: Graph, count: Int, seed: UInt64) -> [[Float]] {
-    var generator = SeededGenerator(seed: seed)
-    let normalization = graph.inputNormalization
-    let area = graph.input.height * graph.input.width
-    return (0..<count).map { _ in
-      (0..<graph.input.count).map { index in
-        let span = normalization.pixelMaximum - normalization.pixelMinimum
-        return normalization.apply(
-          normalization.pixelMinimum + span * Float(generator.uniform()), channel: index / area)
-      }
-    }
+    (0..<count).map { Benchmarks.randomSample(graph, seed: seed &+ UInt64($0)) }
   }
 
   /// Random BN statistics and activation coefficients of both signs, so that nothing is the identity.
-  static func disturb(_ parameters: Parameters, seed: UInt64, negativeSquares: Bool = true) -> Parameters {
+  static func disturb(_ parameters: Parameters, seed: UInt64, square: Double = 1) -> Parameters {
     var generator = SeededGenerator(seed: seed)
     var result = parameters
     for key in parameters.keys {
@@ -33,7 +24,7 @@ enum Samples {
         case .bias, .beta, .mean, .b: Float(generator.normal() * 0.1)
         case .gamma, .w2: Float(0.7 + 0.6 * generator.uniform())
         case .variance: Float(0.5 + generator.uniform())
-        case .w1: Float((1 + 2 * generator.uniform()) * (negativeSquares && generator.uniform() < 0.4 ? -1 : 1))
+        case .w1: Float((1 + 2 * generator.uniform()) * (generator.uniform() < 0.4 ? -square : square))
         }
       }
     }

@@ -1,0 +1,50 @@
+import Rings
+
+/// The models that benchmarks give to every system alike: known shapes, random weights, `0.01 x^2 + x` (or `x^2`).
+public enum Benchmarks {
+  /// A calibrated model by the name of a benchmark case.
+  ///
+  /// - Parameters:
+  ///   - name: `lenet`, `resnet20` or `resnet18` without BN, or `square:N` for N independent squares.
+  ///   - seed: seed of the weights.
+  ///   - options: how it is to be planned.
+  /// - Returns: nil where there is no such case.
+  /// - Throws: ``NetworksError`` where N is out of range.
+  public static func model(
+    _ name: String, seed: UInt64 = 1, options: PlannerOptions = PlannerOptions()
+  ) throws -> ModelFile? {
+    let graph: Graph
+    var parameters: Parameters
+    let parts = name.split(separator: ":")
+    if parts.count == 2, parts[0] == "square", let elements = Int(parts[1]) {
+      graph = Builders.square(elements: elements)
+      parameters = try Parameters.initialize(graph, seed: seed)
+      try parameters.setActivation(of: graph, node: 1, square: 1, linear: 0, constant: 0)
+    } else if ["lenet", "resnet20", "resnet18"].contains(name), let named = Builders.named(name, batchNorm: false) {
+      graph = named
+      parameters = try Parameters.benchmarkPolynomial(graph, seed: seed)
+    } else {
+      return nil
+    }
+    var model = ModelFile(graph: graph, parameters: parameters, options: options)
+    // Uniform pixels reach further than pictures do; two samples of thousands of elements show the ranges.
+    try model.calibrate(samples: (0..<2).map { randomSample(graph, seed: seed &+ 1000 &+ $0) })
+    return model
+  }
+
+  /// A normalised sample whose raw values are uniform over their range.
+  public static func randomSample(_ graph: Graph, seed: UInt64) -> [Float] {
+    let normalization = graph.inputNormalization
+    return randomRawSample(graph, seed: seed).enumerated().map { index, value in
+      normalization.apply(value, channel: index / (graph.input.height * graph.input.width))
+    }
+  }
+
+  /// A raw sample, uniform over the range of raw values.
+  public static func randomRawSample(_ graph: Graph, seed: UInt64) -> [Float] {
+    var generator = SeededGenerator(seed: seed)
+    let normalization = graph.inputNormalization
+    let span = normalization.pixelMaximum - normalization.pixelMinimum
+    return (0..<graph.input.count).map { _ in normalization.pixelMinimum + span * Float(generator.uniform()) }
+  }
+}
