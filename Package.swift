@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protocols = ["add", "dealer", "input", "linear", "output", "pooling", "reshape", "subsample-pad", "x2act"]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func system(_ name: String, _ package: String, debian: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: package, providers: [.apt([debian])])
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+// One line of dependencies; lower never imports upper (ARCHITECTURE.md).
+let package = Package(
+  name: "PolyMPCNet",
+  products: [
+    .executable(name: "polympc", targets: ["polympc"]),
+    .library(name: "Networks", targets: ["Networks"]),
+    .library(name: "Inference", targets: ["Inference"]),
+    .library(name: "Training", targets: ["Training"]),
+    .library(name: "Hardware", targets: ["Hardware"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+  ],
+  targets: [
+    system("COpenSSL", "openssl", debian: "libssl-dev"),
+    system("COpenBLAS", "openblas", debian: "libopenblas-dev"),
+    system("CGMP", "gmp", debian: "libgmp-dev"),
+    system("CZlib", "zlib", debian: "zlib1g-dev"),
+    system("CPNG", "libpng", debian: "libpng-dev"),
+    .target(name: "CKernels"),
+    library("Rings", ["CKernels"]),
+    library("Randomness", ["COpenSSL", "Rings"]),
+    library("Transport", ["COpenSSL", "Randomness"]),
+    library("Programs", ["Rings"]),
+    library("Correlations", ["Programs", "Randomness", "Rings", "Transport"]),
+    library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
+    library("Networks", ["Programs", "Randomness", "Rings"]),
+    library("Inference", ["Correlations", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
+    library("Training", ["COpenBLAS", "CZlib", "Networks", "Rings"], resources: [.copy("Resources")]),
+    .target(
+      name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
+      resources: protocols.map { .copy($0) }, swiftSettings: settings),
+    library("Hardware", ["Programs", "ProtocolDescriptors", "Rings"]),
+    library(
+      "Daemons",
+      [
+        "CPNG", "CZlib", "Correlations", "Inference", "Networks", "Programs", "ProtocolDescriptors", "Randomness",
+        "Rings",
+        "Transport", "TwoParty", "Yams", "FlyingFox", logging,
+      ]),
+    .executableTarget(
+      name: "polympc",
+      dependencies: [
+        "Correlations", "Daemons", "Hardware", "Inference", "Networks", "Programs", "Randomness", "Rings", "Training",
+        "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+  ])

@@ -1,0 +1,161 @@
+import Foundation
+import Randomness
+import Transport
+
+extension PartyConfiguration {
+  /// Reads a party's configuration from YAML and flags; flags win.
+  ///
+  /// - Parameter file: the YAML file, nil for flags alone. Relative paths in it start at its folder.
+  /// - Throws: ``DaemonsError`` naming the key, and its line or flag.
+  public static func load(file: String?, overrides: [ConfigurationOverride]) throws -> PartyConfiguration {
+    try read(ConfigurationReader(file: file, overrides: overrides))
+  }
+
+  /// Reads YAML text; `file` names it in messages.
+  public static func parse(
+    yaml: String, file: String, overrides: [ConfigurationOverride] = []
+  ) throws -> PartyConfiguration {
+    try read(ConfigurationReader(yaml: yaml, file: file, overrides: overrides))
+  }
+
+  private static func read(_ reader: ConfigurationReader) throws -> PartyConfiguration {
+    var reader = reader
+    let text = try reader.required("role", "it is model-owner or data-owner")
+    guard let role = PartyRole(rawValue: text) else {
+      throw reader.invalid("role", "\"\(text)\" is neither model-owner nor data-owner")
+    }
+    switch role {
+    case .modelOwner: return .modelOwner(try ModelOwnerConfiguration(&reader))
+    case .dataOwner: return .dataOwner(try DataOwnerConfiguration(&reader))
+    }
+  }
+}
+
+extension CommonConfiguration {
+  init(_ reader: inout ConfigurationReader, defaultAdmin: NetworkAddress?) throws {
+    self.init(identity: try reader.path("identity", "it is the folder that polympc keygen made"))
+    logLevel = try reader.choice("log.level", default: logLevel)
+    logFormat = try reader.choice("log.format", default: logFormat)
+    if let text = try reader.string("admin") {
+      admin = text == "off" ? nil : try reader.address("admin", text)
+    } else {
+      admin = defaultAdmin
+    }
+    handshakeTimeout = try reader.seconds("timeouts.handshake", in: 0.1...600, default: handshakeTimeout)
+    messageTimeout = try reader.seconds("timeouts.message", in: 0.1...3600, default: messageTimeout)
+    spin = try reader.integer("spin", in: 0...10_000, default: spin)
+  }
+}
+
+extension ModelOwnerConfiguration {
+  init(_ reader: inout ConfigurationReader) throws {
+    for key in ["control", "prepare.level", "prepare.chunk", "query.timeout", "query.queue", "query.batch"] {
+      try reader.forbid(key, "it belongs to the data owner, and the role is model-owner")
+    }
+    try reader.forbid("plan", "the model owner has a model, and the plan is inside it")
+    try reader.forbid("peer.address", "the model owner does not dial its peers; give \"listen\" and \"peers\"")
+    try reader.forbid("peer.fingerprint", "the model owner lets several peers in; give \"peers\", a list")
+    self.init(
+      common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9100)),
+      model: try reader.path("model", "it is the file that polympc train made"),
+      listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7700"),
+      peers: try reader.fingerprints("peers", "it lists the fingerprints of the data owners that are let in"),
+      dealer: try reader.pinned("dealer"))
+    sessions = try reader.integer("sessions", in: 1...1024, default: sessions)
+    idleTimeout = try reader.seconds("timeouts.idle", in: 1...86400, default: idleTimeout)
+    try reader.finish()
+  }
+}
+
+extension DataOwnerConfiguration {
+  init(_ reader: inout ConfigurationReader) throws {
+    try reader.forbid("listen", "the data owner dials the model owner; give \"peer.address\"")
+    try reader.forbid("model", "the model stays with the model owner; give \"plan\", the file of polympc export")
+    try reader.forbid("peers", "the data owner has one peer; give \"peer.address\" and \"peer.fingerprint\"")
+    try reader.forbid("timeouts.idle", "the model owner decides how long a session may be idle")
+    self.init(
+      common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9101)),
+      plan: try reader.path("plan", "it is the file that polympc export made of the model"),
+      peer: try reader.pinned("peer"),
+      dealer: try reader.pinned("dealer"),
+      control: try reader.path("control", "it is the path of the socket that polympc infer asks"))
+    sessions = try reader.integer("sessions", in: 1...64, default: sessions)
+    prepareLevel = try reader.integer("prepare.level", in: 0...1024, default: prepareLevel)
+    prepareChunk = try reader.integer("prepare.chunk", in: 1...1024, default: min(prepareChunk, max(1, prepareLevel)))
+    if reader.has("prepare.chunk"), prepareLevel > 0, prepareChunk > prepareLevel {
+      throw reader.invalid("prepare.chunk", "\(prepareChunk) at once exceed prepare.level, which is \(prepareLevel)")
+    }
+    queueLimit = try reader.integer("query.queue", in: 1...65536, default: queueLimit)
+    queryTimeout = try reader.seconds("query.timeout", in: 0.1...3600, default: queryTimeout)
+    maximumBatch = try reader.integer("query.batch", in: 1...256, default: maximumBatch)
+    try reader.finish()
+    // sockaddr_un holds 108 bytes with the closing zero.
+    guard control.utf8.count <= 107 else {
+      throw reader.invalid("control", "a socket's path has at most 107 bytes, and this has \(control.utf8.count)")
+    }
+  }
+}
+
+extension DealerConfiguration {
+  /// Reads a dealer's configuration from YAML and flags; flags win.
+  ///
+  /// - Throws: ``DaemonsError`` naming the key, and its line or flag.
+  public static func load(file: String?, overrides: [ConfigurationOverride]) throws -> DealerConfiguration {
+    var reader = try ConfigurationReader(file: file, overrides: overrides)
+    return try DealerConfiguration(&reader)
+  }
+
+  /// Reads YAML text; `file` names it in messages.
+  public static func parse(
+    yaml: String, file: String, overrides: [ConfigurationOverride] = []
+  ) throws -> DealerConfiguration {
+    var reader = try ConfigurationReader(yaml: yaml, file: file, overrides: overrides)
+    return try DealerConfiguration(&reader)
+  }
+
+  init(_ reader: inout ConfigurationReader) throws {
+    if let role = try reader.string("role"), role != "dealer" {
+      throw reader.invalid("role", "\"\(role)\" is not dealer; polympc party starts the parties")
+    }
+    for key in ["model", "plan"] { try reader.forbid(key, "the dealer knows neither model nor plan") }
+    for key in ["peer.address", "dealer.address"] { try reader.forbid(key, "the dealer dials nobody; give \"peers\"") }
+    self.init(
+      common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9102)),
+      listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7800"),
+      peers: try reader.fingerprints("peers", "it lists the fingerprints of the parties that are let in"))
+    connections = try reader.integer("connections", in: 2...4096, default: connections)
+    try reader.finish()
+  }
+}
+
+extension ConfigurationReader {
+  mutating func address(_ key: String, _ text: String) throws -> NetworkAddress {
+    guard let address = NetworkAddress(text) else { throw invalid(key, "\"\(text)\" is not host:port") }
+    return address
+  }
+
+  mutating func requiredAddress(_ key: String, _ reason: String) throws -> NetworkAddress {
+    try address(key, required(key, reason))
+  }
+
+  /// `KEY.address` and `KEY.fingerprint`.
+  mutating func pinned(_ key: String) throws -> PinnedAddress {
+    let address = try requiredAddress("\(key).address", "it is host:port of the \(name(key))")
+    let text = try required("\(key).fingerprint", "it is what polympc keygen printed for the \(name(key))")
+    return PinnedAddress(address: address, fingerprint: try fingerprint("\(key).fingerprint", text))
+  }
+
+  private func name(_ key: String) -> String { key == "peer" ? "model owner" : key }
+
+  mutating func fingerprints(_ key: String, _ reason: String) throws -> [Digest32] {
+    let texts = list(key)
+    guard !texts.isEmpty else { throw DaemonsError.missingKey(key: key, place: source, reason: reason) }
+    let values = try texts.map { try fingerprint(key, $0) }
+    guard Set(values).count == values.count else { throw invalid(key, "a fingerprint is listed twice") }
+    return values
+  }
+
+  private func fingerprint(_ key: String, _ text: String) throws -> Digest32 {
+    do { return try Digest32(fingerprint: text) } catch { throw invalid(key, "\(error)") }
+  }
+}

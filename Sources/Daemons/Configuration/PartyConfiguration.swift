@@ -1,0 +1,144 @@
+public import Randomness
+
+/// Which of the two parties a daemon is.
+public enum PartyRole: String, CaseIterable, Sendable {
+  /// Party 0: has the network, listens.
+  case modelOwner = "model-owner"
+  /// Party 1: has the inputs, dials, receives the results.
+  case dataOwner = "data-owner"
+}
+
+/// Another daemon: where it is, and the certificate it must show.
+public struct PinnedAddress: Sendable, Equatable {
+  /// Host and port.
+  public var address: NetworkAddress
+  /// SHA-256 of its certificate.
+  public var fingerprint: Digest32
+
+  /// Makes a pinned address.
+  public init(address: NetworkAddress, fingerprint: Digest32) {
+    self.address = address
+    self.fingerprint = fingerprint
+  }
+}
+
+/// What every daemon has: identity, log, administration port, time-outs.
+public struct CommonConfiguration: Sendable, Equatable {
+  /// Folder made by `polympc keygen`.
+  public var identity: String
+  /// Least severe level that is logged.
+  public var logLevel: LogLevel = .info
+  /// Form of the log.
+  public var logFormat: LogFormat = .text
+  /// Address of `/metrics` and `/healthz`; nil switches them off.
+  public var admin: NetworkAddress?
+  /// Seconds for a TCP and TLS handshake and the hello.
+  public var handshakeTimeout: Double = 10
+  /// Seconds that one expected message may take.
+  public var messageTimeout: Double = 60
+  /// Microseconds that a receive spins before it blocks. 0 leaves the core to others.
+  public var spin: Int = 50
+
+  /// Makes a configuration with the defaults.
+  public init(identity: String) { self.identity = identity }
+}
+
+/// The model owner's daemon.
+public struct ModelOwnerConfiguration: Sendable, Equatable {
+  /// Identity, log, administration, time-outs.
+  public var common: CommonConfiguration
+  /// The model file.
+  public var model: String
+  /// Where to listen.
+  public var listen: NetworkAddress
+  /// Certificates of the data owners that are let in.
+  public var peers: [Digest32]
+  /// The dealer.
+  public var dealer: PinnedAddress
+  /// Sessions served at once.
+  public var sessions: Int = 16
+  /// Seconds that a session may be idle.
+  public var idleTimeout: Double = 86400
+
+  /// Makes a configuration with the defaults.
+  public init(
+    common: CommonConfiguration, model: String, listen: NetworkAddress, peers: [Digest32], dealer: PinnedAddress
+  ) {
+    self.common = common
+    self.model = model
+    self.listen = listen
+    self.peers = peers
+    self.dealer = dealer
+  }
+}
+
+/// The data owner's daemon.
+public struct DataOwnerConfiguration: Sendable, Equatable {
+  /// Identity, log, administration, time-outs.
+  public var common: CommonConfiguration
+  /// The public plan file that the model owner exported.
+  public var plan: String
+  /// The model owner.
+  public var peer: PinnedAddress
+  /// The dealer.
+  public var dealer: PinnedAddress
+  /// The Unix-domain socket on which `polympc infer` asks.
+  public var control: String
+  /// Sessions with the model owner, one thread each.
+  public var sessions: Int = 1
+  /// Inferences that each session keeps prepared.
+  public var prepareLevel: Int = 64
+  /// Inferences prepared in one go in the background; a query waits for at most one such bulk.
+  public var prepareChunk: Int = 16
+  /// Queries that may wait.
+  public var queueLimit: Int = 256
+  /// Seconds that a query may take, waiting included.
+  public var queryTimeout: Double = 60
+  /// Samples in one query.
+  public var maximumBatch: Int = 256
+
+  /// Makes a configuration with the defaults.
+  public init(
+    common: CommonConfiguration, plan: String, peer: PinnedAddress, dealer: PinnedAddress, control: String
+  ) {
+    self.common = common
+    self.plan = plan
+    self.peer = peer
+    self.dealer = dealer
+    self.control = control
+  }
+}
+
+/// The dealer's daemon.
+public struct DealerConfiguration: Sendable, Equatable {
+  /// Identity, log, administration, time-outs.
+  public var common: CommonConfiguration
+  /// Where to listen.
+  public var listen: NetworkAddress
+  /// Certificates of the model and data owners that are let in.
+  public var peers: [Digest32]
+  /// Connections served at once; a session of two parties takes two.
+  public var connections: Int = 64
+  /// Makes a configuration with the defaults.
+  public init(common: CommonConfiguration, listen: NetworkAddress, peers: [Digest32]) {
+    self.common = common
+    self.listen = listen
+    self.peers = peers
+  }
+}
+
+/// A party's configuration, of either role.
+public enum PartyConfiguration: Sendable, Equatable {
+  /// Party 0.
+  case modelOwner(ModelOwnerConfiguration)
+  /// Party 1.
+  case dataOwner(DataOwnerConfiguration)
+
+  /// Identity, log, administration, time-outs.
+  public var common: CommonConfiguration {
+    switch self {
+    case .modelOwner(let configuration): configuration.common
+    case .dataOwner(let configuration): configuration.common
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import Correlations
+public import Inference
+public import Logging
+import Randomness
+import Synchronization
+import Transport
+
+/// The model owner's daemon: listens, and serves each data owner on a thread of its own.
+///
+/// A connection that fails, in whatever way, ends its session, frees it, burns its material, and leaves the others alone.
+public final class ModelOwnerDaemon: Sendable {
+  private let configuration: ModelOwnerConfiguration
+  private let model: ModelOwnerModel
+  private let agreement: Agreement
+  private let wire: Wire
+  private let logger: Logger
+  private let metrics: DaemonMetrics
+  private let accepting: AcceptLoop
+  private let streams = StreamRegistry()
+  private let stopSignal = StopSignal()
+
+  /// Opens the listening port; ``start()`` begins to serve.
+  ///
+  /// - Parameter wire: identity and pinned data owners, or plain TCP for measurements.
+  /// - Throws: `TransportError`, for instance when the port is in use.
+  public init(
+    configuration: ModelOwnerConfiguration, model: ModelOwnerModel, agreement: Agreement, wire: Wire, logger: Logger,
+    metrics: MetricsRegistry
+  ) throws {
+    self.configuration = configuration
+    self.model = model
+    self.agreement = agreement
+    self.wire = wire
+    self.logger = logger
+    self.metrics = DaemonMetrics(metrics)
+    accepting = try AcceptLoop(listen: configuration.listen, limit: configuration.sessions, logger: logger)
+  }
+
+  /// The port in use.
+  public var port: UInt16 { accepting.port }
+  /// Sessions that are open.
+  public var sessions: Int { accepting.count }
+
+  /// Starts to serve.
+  public func start() {
+    logger.info(
+      "the model owner serves",
+      metadata: ["host": "\(configuration.listen.host)", "port": "\(port)", "plan": "\(agreement.planDigest)"])
+    accepting.start { [self] connection, number in serve(connection, number) }
+  }
+
+  /// Refuses new connections and ends sessions after their running query.
+  public func stop() {
+    stopSignal.raise()
+    accepting.stop()
+  }
+
+  /// Waits until all sessions have ended; those that do not within the grace are interrupted. Call it after ``stop()``.
+  public func wait(grace: Double = 30) {
+    if !accepting.join(seconds: grace) {
+      logger.warning("sessions are interrupted", metadata: ["open": "\(sessions)"])
+      streams.interruptAll()
+      _ = accepting.join(seconds: 5)
+    }
+    logger.info("the model owner stopped")
+  }
+
+  private func serve(_ connection: AcceptedConnection, _ number: Int) {
+    var logger = logger
+    logger[metadataKey: "session"] = "\(number)"
+    logger[metadataKey: "from"] = "\(connection.peerAddress)"
+    metrics.sessions.add(1)
+    defer { metrics.sessions.add(-1) }
+    do {
+      let outcome = try run(connection, &logger)
+      logger.info("the session ended", metadata: outcome)
+      metrics.sessionsEnded.add(1, ["outcome": "ok"])
+    } catch {
+      logger.warning("the session failed", metadata: ["error": "\(error)"])
+      metrics.sessionsEnded.add(1, ["outcome": "failed"])
+      metrics.failures.add(1, ["reason": failureReason(error)])
+    }
+  }
+
+  private func run(_ connection: AcceptedConnection, _ logger: inout Logger) throws -> Logger.Metadata {
+    let options = configuration.common.streamOptions
+    let stream = try wire.accept(connection, options: options)
+    let registration = streams.add(stream)
+    defer { streams.remove(registration) }
+    let channel = FramedChannel(stream)
+    defer { channel.close() }
+    let (peer, sessionID) = try Hello.exchange(channel, agreement.hello(.modelOwner))
+    logger[metadataKey: "peer"] = "\(stream.peerFingerprint)"
+    let link = DealerLink(
+      wire: wire.pinning([configuration.dealer.fingerprint]), address: configuration.dealer.address, options: options,
+      protocolsDigest: agreement.protocolsDigest)
+    let dealer = try link.open(as: .modelOwner)
+    let dealerRegistration = streams.add(dealer.stream)
+    defer { streams.remove(dealerRegistration) }
+    defer { dealer.close() }
+    let source = DealerModelOwnerSource(dealer: dealer, peer: channel, sessionID: sessionID)
+    let session = ModelOwnerSession(channel: channel, model: model, source: source)
+    logger.info("a session began", metadata: ["number": "\(peer.sessionNumber)"])
+    try serve(session, channel, logger)
+    return ["queries": "\(session.statistics.queries)", "samples": "\(session.statistics.samples)"]
+  }
+
+  private func serve(_ session: ModelOwnerSession, _ channel: FramedChannel, _ logger: Logger) throws {
+    var last = channel.meters
+    var work = 0
+    var stock = 0
+    var idleSince = SystemCall.seconds()
+    defer {
+      metrics.count(channel.meters - last, phase: "other")
+      metrics.prepared.add(-Double(stock))
+    }
+    // Both closures run on this thread, between queries.
+    try session.serve(
+      shouldStop: {
+        let done = session.statistics.queries + session.statistics.prepared
+        if done != work { (work, idleSince) = (done, SystemCall.seconds()) }
+        metrics.prepared.add(Double(session.prepared - stock))
+        stock = session.prepared
+        metrics.count(channel.meters - last, phase: "other")
+        last = channel.meters
+        return stopSignal.isRaised || SystemCall.seconds() - idleSince > configuration.idleTimeout
+      },
+      didAnswer: { samples in
+        metrics.queries.add(1, ["outcome": "ok"])
+        metrics.samples.add(Double(samples))
+        metrics.count(channel.meters - last, phase: "online")
+        last = channel.meters
+      })
+  }
+}

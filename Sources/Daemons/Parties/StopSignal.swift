@@ -1,0 +1,104 @@
+import Foundation
+import Synchronization
+
+/// Tells all threads of a daemon to end, once, and wakes those that wait in `poll`.
+public final class StopSignal: Sendable {
+  private let raised = Atomic<Bool>(false)
+  private let readEnd: Int32
+  private let writeEnd: Int32
+
+  /// A signal that is not raised.
+  public init() {
+    var ends: [Int32] = [0, 0]
+    precondition(pipe(&ends) == 0, "a daemon needs two file descriptors to start")
+    for end in ends {
+      _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+      _ = fcntl(end, F_SETFL, O_NONBLOCK)
+    }
+    readEnd = ends[0]
+    writeEnd = ends[1]
+  }
+
+  deinit {
+    close(readEnd)
+    close(writeEnd)
+  }
+
+  /// Whether it was raised.
+  public var isRaised: Bool { raised.load(ordering: .acquiring) }
+
+  /// Raises it; may be called from any thread, and again.
+  public func raise() {
+    guard !raised.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    // Never read: the pipe stays readable, so that every later poll returns too.
+    var byte: UInt8 = 1
+    _ = SystemCall.retrying { write(writeEnd, &byte, 1) }
+  }
+
+  /// Waits until `descriptor` is readable: true; or the signal is raised: false.
+  func waitReadable(_ descriptor: Int32) -> Bool {
+    var requests = [
+      pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0), pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+    ]
+    while !isRaised {
+      let ready = poll(&requests, 2, -1)
+      if ready < 0, errno != EINTR { return false }
+      if requests[0].revents != 0 { return false }
+      if ready > 0, requests[1].revents != 0 { return true }
+    }
+    return false
+  }
+
+  /// Sleeps, at most until the signal is raised.
+  ///
+  /// - Returns: whether the time passed in full.
+  @discardableResult
+  public func sleep(seconds: Double) -> Bool {
+    let deadline = SystemCall.seconds() + seconds
+    while !isRaised {
+      let left = deadline - SystemCall.seconds()
+      if left <= 0 { return true }
+      var request = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+      _ = poll(&request, 1, Int32(min(left * 1000 + 1, 3_600_000)))
+    }
+    return false
+  }
+}
+
+extension StopSignal {
+  /// Sleeps without a signal to wait for.
+  static func pause(seconds: Double) { usleep(UInt32(seconds * 1e6)) }
+}
+
+/// SIGTERM and SIGINT as a call on a thread of its own.
+public enum TerminationSignals {
+  /// Blocks both signals in this thread and those it starts later. Call it before any thread is started.
+  public static func block() {
+    var set = mask()
+    pthread_sigmask(Int32(SIG_BLOCK), &set, nil)
+    // A peer that vanishes is an error of a write, not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Calls `first` at the first signal; the second one ends the process at once, with exit code 130.
+  public static func handle(_ first: @escaping @Sendable (Int32) -> Void) {
+    let thread = Thread {
+      var set = mask()
+      var received: Int32 = 0
+      sigwait(&set, &received)
+      first(received)
+      sigwait(&set, &received)
+      exit(130)
+    }
+    thread.name = "signals"
+    thread.start()
+  }
+
+  private static func mask() -> sigset_t {
+    var set = sigset_t()
+    sigemptyset(&set)
+    sigaddset(&set, SIGTERM)
+    sigaddset(&set, SIGINT)
+    return set
+  }
+}

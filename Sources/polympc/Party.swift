@@ -1,0 +1,114 @@
+import ArgumentParser
+import Daemons
+import Networks
+import Transport
+
+struct Party: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run one of the two parties' daemons.",
+    discussion: """
+      The model owner listens; the data owner dials it, keeps inferences prepared, and answers polympc infer over a
+      local socket. Either may be restarted without the other. SIGTERM ends a daemon after its running query.
+
+      Examples:
+        polympc party --role model-owner --identity model-owner --model digits.model \\
+          --listen 0.0.0.0:7700 --allow DATA-OWNER-FINGERPRINT \\
+          --dealer dealer.example:7800 --dealer-fingerprint FINGERPRINT
+        polympc party --role data-owner --identity data-owner --plan digits.plan \\
+          --peer model.example:7700 --peer-fingerprint FINGERPRINT \\
+          --dealer dealer.example:7800 --dealer-fingerprint FINGERPRINT --control data-owner.sock
+        polympc party --config data-owner.yaml
+
+      The files, with all keys and their defaults (those without one must be given):
+        role: model-owner                      role: data-owner
+        identity: FOLDER                       identity: FOLDER
+        model: FILE                            plan: FILE
+        listen: HOST:PORT                      peer: {address: HOST:PORT, fingerprint: F}
+        peers: [F, ...]                        dealer: {address: HOST:PORT, fingerprint: F}
+        dealer: {address: HOST:PORT,           control: SOCKET
+                 fingerprint: F}               sessions: 1
+        sessions: 16                           prepare: {level: 64, chunk: 16}
+        timeouts: {handshake: 10,              query: {timeout: 60, queue: 256, batch: 256}
+                   message: 60, idle: 86400}   timeouts: {handshake: 10, message: 60}
+        spin: 50                               spin: 50
+        admin: 127.0.0.1:9100                  admin: 127.0.0.1:9101
+        log: {level: info, format: text}       log: {level: info, format: text}
+      Times are seconds, spin is microseconds. Paths start at the file's folder.
+      """)
+
+  @OptionGroup var daemon: DaemonOptions
+
+  @Option(help: "model-owner or data-owner.")
+  var role: String?
+
+  @Option(help: ArgumentHelp("Model owner: the model file.", valueName: "file"))
+  var model: String?
+
+  @Option(help: ArgumentHelp("Model owner: where to listen.", valueName: "host:port"))
+  var listen: String?
+
+  @Option(
+    help: ArgumentHelp("Model owner: fingerprint of a data owner let in; repeat for several.", valueName: "fingerprint")
+  )
+  var allow: [String] = []
+
+  @Option(help: ArgumentHelp("Data owner: the plan file of polympc export.", valueName: "file"))
+  var plan: String?
+
+  @Option(help: ArgumentHelp("Data owner: the model owner's address.", valueName: "host:port"))
+  var peer: String?
+
+  @Option(help: ArgumentHelp("Data owner: the model owner's fingerprint.", valueName: "fingerprint"))
+  var peerFingerprint: String?
+
+  @Option(help: ArgumentHelp("Data owner: path of the local socket for polympc infer.", valueName: "path"))
+  var control: String?
+
+  @Option(help: ArgumentHelp("Data owner: inferences kept prepared by each session.", valueName: "count"))
+  var level: Int?
+
+  @Option(help: ArgumentHelp("The dealer's address.", valueName: "host:port"))
+  var dealer: String?
+
+  @Option(help: ArgumentHelp("The dealer's fingerprint.", valueName: "fingerprint"))
+  var dealerFingerprint: String?
+
+  @Option(help: "Sessions at once.")
+  var sessions: Int?
+
+  private var overrides: [ConfigurationOverride] {
+    daemon.overrides
+      + Overrides.collect([
+        ("role", role, "--role"), ("model", model, "--model"), ("listen", listen, "--listen"), ("plan", plan, "--plan"),
+        ("peer.address", peer, "--peer"), ("peer.fingerprint", peerFingerprint, "--peer-fingerprint"),
+        ("control", control, "--control"), ("prepare.level", level.map(String.init), "--level"),
+        ("dealer.address", dealer, "--dealer"), ("dealer.fingerprint", dealerFingerprint, "--dealer-fingerprint"),
+        ("sessions", sessions.map(String.init), "--sessions"),
+      ]) + Overrides.list("peers", allow, "--allow")
+  }
+
+  func run() throws {
+    try Failures.reporting {
+      TerminationSignals.block()
+      let configuration = try PartyConfiguration.load(file: daemon.config, overrides: overrides)
+      let identity = try Identity.load(directory: configuration.common.identity)
+      let runner = DaemonRunner(label: "party", common: configuration.common)
+      switch configuration {
+      case .modelOwner(let configuration):
+        let served = try ServedModel(ModelFile.load(from: configuration.model))
+        let party = try ModelOwnerDaemon(
+          configuration: configuration, model: served.model, agreement: served.agreement,
+          wire: .tls(identity, pinned: configuration.peers), logger: runner.logger, metrics: runner.metrics)
+        try runner.serve(isHealthy: { true }, start: party.start, stop: { party.stop() }, wait: { party.wait() })
+      case .dataOwner(let configuration):
+        let file = try PlanFile.load(from: configuration.plan)
+        let party = try DataOwnerDaemon(
+          configuration: configuration, plan: file.plan, agreement: try Agreement(file),
+          wire: .tls(identity, pinned: [configuration.peer.fingerprint]), logger: runner.logger,
+          metrics: runner.metrics)
+        try runner.serve(
+          isHealthy: { party.sessions > 0 }, start: party.start, stop: { party.stop() }, wait: { party.wait() })
+      }
+    }
+  }
+}

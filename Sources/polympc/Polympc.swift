@@ -1,0 +1,27 @@
+import ArgumentParser
+
+/// The one executable: its subcommands parse arguments, call the modules, and print.
+@main
+struct Polympc: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "polympc",
+    abstract: "Private neural-network inference between two organisations.",
+    discussion: """
+      One side has a trained network, the other has data. Each runs a daemon; the two daemons compute the prediction
+      together, and neither shows the other what it has. A dealer, a third process, hands out correlated randomness:
+      it sees neither network nor data, but it must not pool what it knows with either side (see polympc dealer --help).
+
+      Exit codes: 0 success; 1 failure; 64 wrong usage; 65 a file or an input that cannot be used; 69 a daemon or peer
+      that cannot be reached or is busy; 73 a file that cannot be written; 75 too slow; 78 a wrong configuration.
+      """,
+    version: "polympc \(BuildVersion.number)",
+    subcommands: [
+      Keygen.self, Train.self, Evaluate.self, Inspect.self, Export.self, Dealer.self, Party.self, Infer.self,
+      Preprocess.self,
+    ])
+}
+
+/// The version that the CHANGELOG names.
+enum BuildVersion {
+  static let number = "0.1.0"
+}
