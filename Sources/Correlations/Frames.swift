@@ -3,7 +3,7 @@ public import Transport
 
 extension FrameKind {
   /// Either way, empty: the sender leaves in good order.
-  public static let goodbye = FrameKind(rawValue: 0x0f)
+  public static let goodbye = FrameKind(rawValue: 0x1f)
   // Parties, once a session.
   /// Data owner -> model owner, 1 byte: whether it lacks D = W - A for the dealer's tag.
   public static let weightRequest = FrameKind(rawValue: 0x10)

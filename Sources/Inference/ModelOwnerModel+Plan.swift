@@ -1,5 +1,5 @@
 public import Networks
-public import TwoParty
+import TwoParty
 
 extension ModelOwnerModel {
   /// Takes what the planner made of a trained network.
