@@ -52,7 +52,7 @@ let package = Package(
     library("Correlations", ["Programs", "Randomness", "Rings", "Transport"]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
     library("Networks", ["Programs", "Randomness", "Rings"]),
-    library("Inference", ["Correlations", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
+    library("Inference", ["Correlations", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
     library("Training", ["COpenBLAS", "CZlib", "Networks", "Rings"], resources: [.copy("Resources")]),
     .target(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
@@ -72,4 +72,20 @@ let package = Package(
         "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    library("TestSupport", ["Randomness", "Transport"]),
+    tests("RingsTests", ["CGMP", "Rings"]),
+    tests("RandomnessTests", ["Randomness", "Rings"]),
+    tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
+    tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
+    tests("HardwareTests", ["Hardware", "Programs", "Rings"]),
+    tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),
+    tests(
+      "InferenceTests",
+      [
+        "Correlations", "Hardware", "Inference", "Networks", "Programs", "Randomness", "Rings", "TestSupport",
+        "Transport", "TwoParty",
+      ]),
+    tests(
+      "DaemonsTests",
+      ["Correlations", "Daemons", "Inference", "Networks", "Programs", "Randomness", "Rings", "Transport", logging]),
   ])

@@ -13,9 +13,10 @@ struct Trio {
 
   struct Outcome {
     var results: [[Int64]] = []
-    var dataMeters = ChannelMeters()
-    var modelMeters = ChannelMeters()
-    var dealerMeters = ChannelMeters()
+    /// The data owner's view of all queries, of the preparation before them, and of its channel to the dealer meanwhile.
+    var query = ChannelMeters()
+    var preparation = ChannelMeters()
+    var dealing = ChannelMeters()
     var transcript: Digest32?
   }
 
@@ -47,10 +48,14 @@ struct Trio {
     let dealerChannel = FramedChannel(dataToDealer)
     let source = DealerDataOwnerSource(dealer: dealerChannel, peer: channel, sessionID: session)
     let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: sessionLimits)
+    let opened = channel.snapshot()
+    let dealerOpened = dealerChannel.snapshot()
     try owner.prepare(count: prepared)
+    let ready = channel.snapshot()
     for batch in batches { outcome.results += try owner.infer(batch) }
-    outcome.dataMeters = channel.snapshot()
-    outcome.dealerMeters = dealerChannel.snapshot()
+    outcome.query = channel.snapshot() - ready
+    outcome.preparation = ready - opened
+    outcome.dealing = dealerChannel.snapshot() - dealerOpened
     outcome.transcript = channel.transcript
     owner.close()
     try threads.join()

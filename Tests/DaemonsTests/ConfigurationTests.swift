@@ -1,0 +1,47 @@
+import Testing
+
+@testable import Daemons
+
+@Suite("Configuration")
+struct ConfigurationTests {
+  @Test("An unknown key is named")
+  func unknownKey() {
+    let error = #expect(throws: DaemonsError.self) {
+      try PartyConfiguration.parse(yaml: "role: model-owner\nlisten: 127.0.0.1:1\ncolour: blue\n", file: "party.yaml")
+    }
+    #expect(error?.description.contains("colour") == true)
+  }
+
+  @Test("Text that is not YAML is refused with its place", arguments: ["role: [", "\t:", "role: {a", "- 1"])
+  func malformed(text: String) {
+    let error = #expect(throws: DaemonsError.self) { try PartyConfiguration.parse(yaml: text, file: "party.yaml") }
+    #expect(error?.description.contains("party.yaml") == true)
+  }
+
+  @Test("Addresses", arguments: ["", "host", "host:", "host:65536", ":1", "host:-1"])
+  func addresses(text: String) {
+    #expect(NetworkAddress(text) == nil)
+  }
+
+  @Test("An address with a port")
+  func address() {
+    #expect(NetworkAddress("127.0.0.1:80") == NetworkAddress(host: "127.0.0.1", port: 80))
+  }
+}
+
+@Suite("Metrics")
+struct MetricsTests {
+  @Test("Counters and histograms in Prometheus' text format")
+  func text() {
+    let registry = MetricsRegistry()
+    registry.counter("queries_total", help: "Queries.").add(2, ["result": "ok"])
+    registry.histogram("latency_seconds", help: "Latency.", buckets: [0.1, 1]).observe(0.5)
+    let text = registry.text()
+    #expect(text.contains("# TYPE queries_total counter"))
+    #expect(text.contains("queries_total{result=\"ok\"} 2"))
+    #expect(text.contains("latency_seconds_bucket{le=\"0.1\"} 0"))
+    #expect(text.contains("latency_seconds_bucket{le=\"1\"} 1"))
+    #expect(text.contains("latency_seconds_bucket{le=\"+Inf\"} 1"))
+    #expect(text.contains("latency_seconds_count 1"))
+  }
+}

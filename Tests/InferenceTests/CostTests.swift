@@ -1,0 +1,51 @@
+import Hardware
+import Programs
+import Testing
+import Transport
+
+@testable import Inference
+
+/// Cost is code: a real run's bytes, frames and rounds must EQUAL what the descriptors say.
+@Suite("Measured cost equals the descriptors")
+struct CostTests {
+  static let programs: [(name: String, program: Program)] = [
+    ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
+    ("square", Examples.square(8195)),
+  ]
+
+  @Test("Online phase of a query", arguments: 0..<programs.count, [1, 3])
+  func online(index: Int, batch: Int) throws {
+    let example = Example(Self.programs[index].program, seed: 21)
+    let model = try CostModel()
+    let outcome = try Trio(model: example.model()).run(
+      batches: [example.inputs(batch, seed: 22)], prepared: batch)
+    let predicted = try model.predict(program: example.program, phase: .online, batch: batch)
+    let sent = predicted.total.traffic(from: .dataOwner, to: .modelOwner)
+    let received = predicted.total.traffic(from: .modelOwner, to: .dataOwner)
+    #expect(outcome.query.payloadSent == sent.payloadBytes)
+    #expect(outcome.query.messagesSent == sent.frames)
+    #expect(outcome.query.totalSent == sent.totalBytes)
+    #expect(outcome.query.payloadReceived == received.payloadBytes)
+    #expect(outcome.query.messagesReceived == received.frames)
+    #expect(outcome.query.flights == predicted.flights(.modelOwner, .dataOwner))
+  }
+
+  @Test("Preparation of a bulk", arguments: 0..<programs.count, [1, 4])
+  func offline(index: Int, bulk: Int) throws {
+    let example = Example(Self.programs[index].program, seed: 23)
+    let model = try CostModel()
+    let outcome = try Trio(model: example.model()).run(batches: [], prepared: bulk)
+    let predicted = try model.predict(program: example.program, phase: .offline, bulk: bulk)
+    let sent = predicted.total.traffic(from: .dataOwner, to: .modelOwner)
+    let received = predicted.total.traffic(from: .modelOwner, to: .dataOwner)
+    #expect(outcome.preparation.payloadSent == sent.payloadBytes)
+    #expect(outcome.preparation.messagesSent == sent.frames)
+    #expect(outcome.preparation.payloadReceived == received.payloadBytes)
+    #expect(outcome.preparation.messagesReceived == received.frames)
+    let fromDealer = predicted.total.traffic(from: .dealer, to: .dataOwner)
+    let toDealer = predicted.total.traffic(from: .dataOwner, to: .dealer)
+    #expect(outcome.dealing.payloadReceived == fromDealer.payloadBytes)
+    #expect(outcome.dealing.messagesReceived == fromDealer.frames)
+    #expect(outcome.dealing.payloadSent == toDealer.payloadBytes)
+  }
+}
