@@ -86,8 +86,8 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     let count = geometry.outputShape.count
     let shares = masks.map { _ in SecretWords(uninitialized: count) }
     LinearMap.applyFull(
-      modulus, geometry: geometry, weights: difference!.words[step]!.pointer,
-      inputs: masks.map { UnsafePointer($0.pointer) }, outputs: shares.map(\.pointer), workspace: workspace)
+      modulus, geometry: geometry, weights: difference!.words[step]!, inputs: masks, outputs: shares,
+      workspace: workspace)
     let corrections = try dealer.receiveWords(
       .linearCorrection, tensorCount: masks.count, count: count, modulus: modulus)
     for (share, correction) in zip(shares, corrections) {
@@ -107,27 +107,26 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     guard case .activation(let spec) = program!.steps[step].operation else { preconditionFailure("not an activation") }
     let deltas = serials.enumerated().map { position, serial in
       let gamma = streams.words(.oleGamma, step: step, serial: serial, modulus: .field, count: count)
-      Elementwise.subtract(
-        .field, shares[position].pointer, gamma.pointer, count: count, output: gamma.pointer)
+      let share = shares[position]
+      Elementwise.subtract(.field, share.pointer, gamma.pointer, count: count, output: gamma.pointer)
       return gamma
     }
     try peer.send(.oleDelta, words: deltas)
     for (position, serial) in serials.enumerated() {
-      let share = shares[position]
+      let (share, mask) = (shares[position], masks[position])
       let constant = streams.words(.oleV, step: step, serial: serial, modulus: .field, count: count)
       ActivationKernels.fuse(v: constant.pointer, c: share.pointer, count: count, vc: constant.pointer)
       var pads: (SecretWords, SecretWords)?
       if spec.truncation == .exact {
         let both = streams.pads(step: step, serial: serial, modulus: tensor.modulus, count: count)
         for pad in [both.0, both.1] {
-          Elementwise.subtract(
-            tensor.modulus, pad.pointer, masks[position].pointer, count: count, output: pad.pointer)
+          Elementwise.subtract(tensor.modulus, pad.pointer, mask.pointer, count: count, output: pad.pointer)
         }
         pads = both
       }
       receive(
         position,
-        DataOwnerActivationMaterial(share: share, constant: constant, pads: pads, mask: masks[position]))
+        DataOwnerActivationMaterial(share: share, constant: constant, pads: pads, mask: mask))
     }
   }
 

@@ -99,9 +99,10 @@ public final class DealerModelOwnerSource: ModelOwnerSource {
     let deltas = try peer.receiveWords(.oleDelta, tensorCount: serials.count, count: count, modulus: .field)
     for (position, serial) in serials.enumerated() {
       let alpha = streams.words(.oleAlpha, step: step, serial: serial, modulus: .field, count: count)
-      let u = products[position]
+      // Elements are held by constants: an array may be released right after its last use, before its words are read.
+      let (u, delta) = (products[position], deltas[position])
       ActivationKernels.correct(
-        u: u.pointer, alpha: alpha.pointer, delta: deltas[position].pointer, count: count, corrected: u.pointer)
+        u: u.pointer, alpha: alpha.pointer, delta: delta.pointer, count: count, corrected: u.pointer)
       let transfer =
         pads.isEmpty ? nil : (choices: streams.choices(step: step, serial: serial, count: count), pads: pads[position])
       receive(position, ModelOwnerActivationMaterial(alpha: alpha, u: u, transfer: transfer))

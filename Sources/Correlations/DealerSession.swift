@@ -87,8 +87,7 @@ struct DealerSession {
     let weights = masks.words(step: index, modulus: modulus, count: geometry.weightCount)
     let outputs = serials.map { _ in SecretWords(uninitialized: count) }
     LinearMap.applyFull(
-      modulus, geometry: geometry, weights: weights.pointer, inputs: inputs.map { UnsafePointer($0.pointer) },
-      outputs: outputs.map(\.pointer), workspace: workspace)
+      modulus, geometry: geometry, weights: weights, inputs: inputs, outputs: outputs, workspace: workspace)
     for (serial, output) in zip(serials, outputs) {
       let share = model.words(.linearOutput, step: index, serial: serial, modulus: modulus, count: count)
       Elementwise.subtract(modulus, output.pointer, share.pointer, count: count, output: output.pointer)

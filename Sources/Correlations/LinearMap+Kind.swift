@@ -3,8 +3,8 @@ import Rings
 extension LinearMap {
   /// D x with full-word D in the ring that `kind` names; see `applyFull(_:geometry:weights:inputs:outputs:workspace:)`.
   static func applyFull(
-    _ kind: ModulusKind, geometry: LinearGeometry, weights: UnsafePointer<UInt64>, inputs: [UnsafePointer<UInt64>],
-    outputs: [UnsafeMutablePointer<UInt64>], workspace: LinearWorkspace
+    _ kind: ModulusKind, geometry: LinearGeometry, weights: SecretWords, inputs: [SecretWords], outputs: [SecretWords],
+    workspace: LinearWorkspace
   ) {
     switch kind {
     case .field:

@@ -52,6 +52,7 @@ public final class ModelOwnerSession {
         let range = try SerialRange(payload)
         try answer(range)
         didAnswer(range.serials.count)
+        if shouldStop() { return }
       default: return
       }
     }

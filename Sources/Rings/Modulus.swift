@@ -43,30 +43,39 @@ public enum PrimeField: Modulus {
   /// The name of this modulus.
   public static var kind: ModulusKind { .field }
 
-  /// All ones where `flag` holds, else zero, without a branch.
+  /// All ones where a + b = sum carried out of 64 bits, else zero. Bit operations instead of the overflow flag, because
+  /// the compiler turns a mask made from a flag into a jump on a secret.
   @inlinable @inline(__always)
-  static func mask(_ flag: Bool) -> UInt64 { 0 &- UInt64(truncatingIfNeeded: flag ? 1 : 0) }
+  static func carryMask(_ a: UInt64, _ b: UInt64, _ sum: UInt64) -> UInt64 {
+    UInt64(bitPattern: Int64(bitPattern: (a & b) | ((a | b) & ~sum)) >> 63)
+  }
+
+  /// All ones where a - b = difference borrowed, else zero.
+  @inlinable @inline(__always)
+  static func borrowMask(_ a: UInt64, _ b: UInt64, _ difference: UInt64) -> UInt64 {
+    UInt64(bitPattern: Int64(bitPattern: (~a & b) | ((~a | b) & difference)) >> 63)
+  }
 
   /// `value - p` where value >= p, else `value`; any word.
   @inlinable @inline(__always)
   static func canonical(_ value: UInt64) -> UInt64 {
-    let above = value.addingReportingOverflow(0xFFFF_FFFF).overflow
-    return value &+ (0xFFFF_FFFF & mask(above))
+    let reduced = value &+ 0xFFFF_FFFF
+    return value &+ (0xFFFF_FFFF & carryMask(value, 0xFFFF_FFFF, reduced))
   }
 
   /// a + b.
   @inlinable @inline(__always)
   public static func add(_ a: UInt64, _ b: UInt64) -> UInt64 {
-    let (sum, carry) = a.addingReportingOverflow(b)
-    let above = sum.addingReportingOverflow(0xFFFF_FFFF).overflow
-    return sum &+ (0xFFFF_FFFF & (mask(carry) | mask(above)))
+    let sum = a &+ b
+    let above = carryMask(sum, 0xFFFF_FFFF, sum &+ 0xFFFF_FFFF)
+    return sum &+ (0xFFFF_FFFF & (carryMask(a, b, sum) | above))
   }
 
   /// a - b.
   @inlinable @inline(__always)
   public static func subtract(_ a: UInt64, _ b: UInt64) -> UInt64 {
-    let (difference, borrow) = a.subtractingReportingOverflow(b)
-    return difference &- (0xFFFF_FFFF & mask(borrow))
+    let difference = a &- b
+    return difference &- (0xFFFF_FFFF & borrowMask(a, b, difference))
   }
 
   /// -a.
@@ -90,8 +99,8 @@ public enum PrimeField: Modulus {
   /// The representative nearest zero.
   @inlinable @inline(__always)
   public static func centered(_ a: UInt64) -> Int64 {
-    let isBelowHalf = a.subtractingReportingOverflow(0x7FFF_FFFF_8000_0001).overflow
-    return Int64(bitPattern: a &+ (0xFFFF_FFFF & ~mask(isBelowHalf)))
+    let isBelowHalf = borrowMask(a, 0x7FFF_FFFF_8000_0001, a &- 0x7FFF_FFFF_8000_0001)
+    return Int64(bitPattern: a &+ (0xFFFF_FFFF & ~isBelowHalf))
   }
 
   /// low + 2^64 high reduced, for any words.
@@ -99,10 +108,11 @@ public enum PrimeField: Modulus {
   public static func reduce(low: UInt64, high: UInt64) -> UInt64 {
     // 2^96 = -1 takes the top 32 bits, 2^64 = 2^32 - 1 the next 32.
     let middle = high & 0xFFFF_FFFF
-    let (difference, borrow) = low.subtractingReportingOverflow(high >> 32)
-    let lifted = difference &- (0xFFFF_FFFF & mask(borrow))
-    let (sum, carry) = lifted.addingReportingOverflow((middle << 32) &- middle)
-    return canonical(sum &+ (0xFFFF_FFFF & mask(carry)))
+    let difference = low &- (high >> 32)
+    let lifted = difference &- (0xFFFF_FFFF & borrowMask(low, high >> 32, difference))
+    let product = (middle << 32) &- middle
+    let sum = lifted &+ product
+    return canonical(sum &+ (0xFFFF_FFFF & carryMask(lifted, product, sum)))
   }
 
   /// a 2^bits, for `bits` in 0...63.
@@ -114,7 +124,7 @@ public enum PrimeField: Modulus {
   /// 1 where a >= (p + 1) / 2, that is where a stands for a negative number; else 0.
   @inlinable @inline(__always)
   public static func topBit(_ a: UInt64) -> UInt64 {
-    UInt64(truncatingIfNeeded: a.subtractingReportingOverflow(0x7FFF_FFFF_8000_0001).overflow ? 0 : 1)
+    1 & ~borrowMask(a, 0x7FFF_FFFF_8000_0001, a &- 0x7FFF_FFFF_8000_0001)
   }
 }
 
