@@ -4,12 +4,36 @@ import Testing
 
 @Suite("Configuration")
 struct ConfigurationTests {
-  @Test("An unknown key is named")
-  func unknownKey() {
-    let error = #expect(throws: DaemonsError.self) {
-      try PartyConfiguration.parse(yaml: "role: model-owner\nlisten: 127.0.0.1:1\ncolour: blue\n", file: "party.yaml")
+  private static let complete = """
+    role: model-owner
+    identity: model-owner
+    model: digits.model
+    listen: 127.0.0.1:7001
+    peers: ["\(String(repeating: "a", count: 64))"]
+    dealer:
+      address: 127.0.0.1:7003
+      fingerprint: "\(String(repeating: "b", count: 64))"
+
+    """
+
+  @Test("A complete configuration is read")
+  func complete() throws {
+    guard case .modelOwner(let configuration) = try PartyConfiguration.parse(yaml: Self.complete, file: "party.yaml")
+    else {
+      Issue.record("the role was read as another")
+      return
     }
-    #expect(error?.description.contains("colour") == true)
+    #expect(configuration.listen == NetworkAddress(host: "127.0.0.1", port: 7001))
+    #expect(configuration.peers.count == 1)
+  }
+
+  @Test("Unknown and contradictory keys are named", arguments: ["colour: blue", "control: a.sock", "plan: a.plan"])
+  func refusedKey(line: String) {
+    let error = #expect(throws: DaemonsError.self) {
+      try PartyConfiguration.parse(yaml: Self.complete + line + "\n", file: "party.yaml")
+    }
+    let key = String(line.prefix { $0 != ":" })
+    #expect(error?.description.contains(key) == true)
   }
 
   @Test("Text that is not YAML is refused with its place", arguments: ["role: [", "\t:", "role: {a", "- 1"])

@@ -4,6 +4,7 @@ import Inference
 import Programs
 import Randomness
 import Rings
+import TestSupport
 import Transport
 
 /// Model owner, data owner and dealer on threads of one process, all randomness seeded.
@@ -21,12 +22,15 @@ struct Trio {
   }
 
   /// Prepares `prepared` inferences, then runs one query for each batch.
-  func run(batches: [[[Int64]]], prepared: Int) throws -> Outcome {
-    let (dataEnd, modelEnd) = MemoryStream.pair()
-    let (dealerForModel, modelToDealer) = MemoryStream.pair()
-    let (dealerForData, dataToDealer) = MemoryStream.pair()
+  func run(batches: [[[Int64]]], prepared: Int, fault: Fault? = nil) throws -> Outcome {
+    let options = StreamOptions(idleTimeout: fault == nil ? .seconds(60) : .milliseconds(300))
+    let (dataMemory, modelEnd) = MemoryStream.pair(options: options)
+    let dataEnd: any ByteStream = fault.map { FaultyStream(dataMemory, $0) } ?? dataMemory
+    let (dealerForModel, modelToDealer) = MemoryStream.pair(options: options)
+    let (dealerForData, dataToDealer) = MemoryStream.pair(options: options)
     var limits = DealerLimits()
     limits.comparesFingerprints = false
+    limits.partnerSeconds = fault == nil ? 60 : 1
     let dealer = DealerServer(
       secret: SecretKey(bytes: [UInt8](repeating: 7, count: 16)), random: StreamGenerator(publicSeed: 11),
       limits: limits)
@@ -47,17 +51,24 @@ struct Trio {
     let channel = FramedChannel(dataEnd, configuration: recording)
     let dealerChannel = FramedChannel(dataToDealer)
     let source = DealerDataOwnerSource(dealer: dealerChannel, peer: channel, sessionID: session)
-    let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: sessionLimits)
-    let opened = channel.snapshot()
-    let dealerOpened = dealerChannel.snapshot()
-    try owner.prepare(count: prepared)
-    let ready = channel.snapshot()
-    for batch in batches { outcome.results += try owner.infer(batch) }
-    outcome.query = channel.snapshot() - ready
-    outcome.preparation = ready - opened
-    outcome.dealing = dealerChannel.snapshot() - dealerOpened
-    outcome.transcript = channel.transcript
-    owner.close()
+    do {
+      let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: sessionLimits)
+      let opened = channel.snapshot()
+      let dealerOpened = dealerChannel.snapshot()
+      try owner.prepare(count: prepared)
+      let ready = channel.snapshot()
+      for batch in batches { outcome.results += try owner.infer(batch) }
+      outcome.query = channel.snapshot() - ready
+      outcome.preparation = ready - opened
+      outcome.dealing = dealerChannel.snapshot() - dealerOpened
+      outcome.transcript = channel.transcript
+      owner.close()
+    } catch {
+      channel.close()
+      dealerChannel.close()
+      try? threads.join()
+      throw error
+    }
     try threads.join()
     return outcome
   }
