@@ -73,9 +73,11 @@ public struct ActivationModelOwner {
     _ squares: [SecretWords], _ total: Int
   ) throws {
     let words = SecretWords(uninitialized: min(total, ActivationTile.elements))
-    let bits = SecretBytes(uninitialized: (words.count + 7) / 8)
+    let bits = SecretBytes(zeros: (words.count + 7) / 8)
     try channel.beginSend(.activationOpen, byteCount: ActivationTile.openBytes(total, exact: isExact))
     try ActivationTile.forEach(total) { tile in
+      // The bits that fill the last byte up are on the wire too: nothing of this process may be in them.
+      bits.pointer[(tile.count + 7) / 8 - 1] = 0
       ActivationTile.forEachSample(tile, elementsPerSample: shape.count) { sample, range, position in
         materials.with(sample) { material in
           openRange(

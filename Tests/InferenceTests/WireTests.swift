@@ -12,10 +12,10 @@ import Transport
 @Suite("Golden wire")
 struct WireTests {
   static let golden: [(name: String, program: Program, digest: String)] = [
-    ("plain", Examples.plain(), "f12769bffc14d3dc1109ad748f4019bbcbbd59bb96a7ef1f46f05c08efae9119"),
+    ("plain", Examples.plain(), "5fa890a09251cca369f977597832bf8e1126f72c5be5cf1b706a5c10640c7a9f"),
     ("local", Examples.plain(.local), "eabb11a350927d559bc34dd87f406831279905807d6b12e624d88a77ca229fdf"),
     ("residual", Examples.residual(), "7bf103712b89e0ef041ae7fc2f9b29a740009ec8adda13463c1e3db25afdaa6a"),
-    ("square", Examples.square(8193), "dfa76e48a0c07d4837ab6e23c8c57a3e21407e64c1e90d35598fc45c1a0b6989"),
+    ("square", Examples.square(8193), "1444a70bf5d3fad214c71d7762329cd82e1c81c54fe5059d23d4519687adc3df"),
   ]
 
   @Test("Transcript of set-up, preparation and a query", arguments: 0..<golden.count)
