@@ -10,28 +10,35 @@
 // (p + 1) / 2: words from here on have their top bit set.
 #define FIELD_HALF 0x7FFFFFFF80000001ull
 
+// All ones where a + b = sum carried, or a - b = difference borrowed; else zero. Bit operations, because compilers turn a
+// mask made from the carry flag into a jump on a secret.
+static inline uint64_t field_carry_mask(uint64_t a, uint64_t b, uint64_t sum) {
+  return (uint64_t)((int64_t)((a & b) | ((a | b) & ~sum)) >> 63);
+}
+
+static inline uint64_t field_borrow_mask(uint64_t a, uint64_t b, uint64_t difference) {
+  return (uint64_t)((int64_t)((~a & b) | ((~a | b) & difference)) >> 63);
+}
+
 static inline uint64_t field_add(uint64_t a, uint64_t b) {
-  uint64_t s, t;
-  uint64_t carry = __builtin_add_overflow(a, b, &s);
-  carry |= __builtin_add_overflow(s, FIELD_E, &t);
-  return s + (FIELD_E & (0 - carry));
+  const uint64_t s = a + b;
+  return s + (FIELD_E & (field_carry_mask(a, b, s) | field_carry_mask(s, FIELD_E, s + FIELD_E)));
 }
 
 static inline uint64_t field_sub(uint64_t a, uint64_t b) {
-  uint64_t s;
-  uint64_t borrow = __builtin_sub_overflow(a, b, &s);
-  return s - (FIELD_E & (0 - borrow));
+  const uint64_t s = a - b;
+  return s - (FIELD_E & field_borrow_mask(a, b, s));
 }
 
 // low + 2^64 high mod p, for any 128-bit value: 2^64 = 2^32 - 1 and 2^96 = -1.
 static inline uint64_t field_reduce(uint64_t low, uint64_t high) {
-  uint64_t top = high >> 32, middle = high & FIELD_E, t, s, r;
-  uint64_t borrow = __builtin_sub_overflow(low, top, &t);
-  t -= FIELD_E & (0 - borrow);
-  uint64_t carry = __builtin_add_overflow(t, (middle << 32) - middle, &s);
-  s += FIELD_E & (0 - carry);
-  uint64_t above = __builtin_add_overflow(s, FIELD_E, &r);
-  return s + (FIELD_E & (0 - above));
+  const uint64_t top = high >> 32, middle = high & FIELD_E;
+  const uint64_t difference = low - top;
+  const uint64_t t = difference - (FIELD_E & field_borrow_mask(low, top, difference));
+  const uint64_t product = (middle << 32) - middle;
+  uint64_t s = t + product;
+  s += FIELD_E & field_carry_mask(t, product, s);
+  return s + (FIELD_E & field_carry_mask(s, FIELD_E, s + FIELD_E));
 }
 
 static inline uint64_t field_mul(uint64_t a, uint64_t b) {
@@ -41,8 +48,7 @@ static inline uint64_t field_mul(uint64_t a, uint64_t b) {
 
 // 1 where a >= (p + 1) / 2.
 static inline uint64_t field_top(uint64_t a) {
-  uint64_t ignored;
-  return 1 ^ (uint64_t)__builtin_sub_overflow(a, FIELD_HALF, &ignored);
+  return 1 & ~field_borrow_mask(a, FIELD_HALF, a - FIELD_HALF);
 }
 
 #endif
