@@ -67,7 +67,7 @@ struct BulkStreams {
   /// `count` uniform words of a ring. One key serves one purpose, step and inference.
   func words(_ purpose: Purpose, step: Int, serial: UInt64, modulus: ModulusKind, count: Int) -> SecretWords {
     let words = SecretWords(uninitialized: count)
-    generator(purpose, step: step, serial: serial).fill(words, modulus)
+    generator(purpose, step: step, serial: serial).fill(modulus, words.pointer, count: count)
     return words
   }
 
@@ -75,8 +75,8 @@ struct BulkStreams {
   func pads(step: Int, serial: UInt64, modulus: ModulusKind, count: Int) -> (SecretWords, SecretWords) {
     let stream = generator(.transferPads, step: step, serial: serial)
     let (first, second) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
-    stream.fill(first, modulus)
-    stream.fill(second, modulus)
+    stream.fill(modulus, first.pointer, count: count)
+    stream.fill(modulus, second.pointer, count: count)
     return (first, second)
   }
 
@@ -115,17 +115,7 @@ struct WeightMasks {
     StreamGenerator(
       key: KeyDerivation.derive(
         secret: seed, context: [], purpose: .dealerWeight, layer: UInt32(step), serial: 1, length: 16)
-    ).fill(words, modulus)
+    ).fill(modulus, words.pointer, count: count)
     return words
-  }
-}
-
-extension StreamGenerator {
-  /// Fills a tensor with uniform words of a ring.
-  func fill(_ words: SecretWords, _ modulus: ModulusKind) {
-    switch modulus {
-    case .field: fillField(words.pointer, count: words.count)
-    case .word: fillWords(words.pointer, count: words.count)
-    }
   }
 }
