@@ -72,10 +72,14 @@ let package = Package(
         "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    library("TestSupport", ["Randomness", "Transport"]),
+    library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),
     tests("RingsTests", ["CGMP", "Rings"]),
     tests("RandomnessTests", ["Randomness", "Rings"]),
     tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
+    tests(
+      "CorrelationsTests", ["Correlations", "Hardware", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
+    tests(
+      "TwoPartyTests", ["Correlations", "Programs", "Randomness", "Rings", "TestSupport", "Transport", "TwoParty"]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
     tests("HardwareTests", ["Hardware", "Programs", "Rings"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),

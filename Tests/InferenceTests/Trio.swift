@@ -73,25 +73,3 @@ struct Trio {
     return outcome
   }
 }
-
-/// Threads that report their first error when joined.
-final class Threads: @unchecked Sendable {
-  private let group = DispatchGroup()
-  private let lock = NSLock()
-  private var errors: [any Error] = []
-
-  func start(_ body: @escaping @Sendable () throws -> Void) {
-    group.enter()
-    let thread = Thread { [self] in
-      do { try body() } catch { lock.withLock { errors.append(error) } }
-      group.leave()
-    }
-    thread.stackSize = 8 << 20
-    thread.start()
-  }
-
-  func join() throws {
-    group.wait()
-    if let error = lock.withLock({ errors.first }) { throw error }
-  }
-}
