@@ -1,0 +1,87 @@
+internal import Rings
+
+extension LinearPacking {
+  /// The products an output polynomial is the sum of: input polynomial, weight polynomial; by increasing input.
+  public func products(output: Int) -> some RandomAccessCollection<(input: Int, weight: Int)> {
+    let band = bands[bandOfOutput[output]]
+    let set = sets[band.set]
+    let block = output - band.firstOutput
+    let inputs = set.inputBlocks[block]
+    let weight = set.firstWeight + set.weightsBefore[block] - inputs.lowerBound
+    return inputs.lazy.map { (input: band.firstInput + $0, weight: weight + $0) }
+  }
+
+  /// Number of weights that meet in each coefficient of an output polynomial, unread ones included: the noise of a
+  /// response is at most this many times the largest weight times the noise of an input, and of standard deviation
+  /// below its square root times as much.
+  public func weightTerms(output: Int) -> Int {
+    let band = bands[bandOfOutput[output]]
+    return outputChannels(sets[band.set], block: output - band.firstOutput).count * geometry.tapsPerOutput
+  }
+
+  /// Largest ``weightTerms(output:)``.
+  public var maximumWeightTerms: Int {
+    sets.reduce(0) { max($0, $1.outputsPerOutput) } * geometry.tapsPerOutput
+  }
+
+  /// Output channels of an output block.
+  func outputChannels(_ set: WeightSet, block: Int) -> Range<Int> {
+    let first = block * set.outputsPerOutput
+    return first..<min(first + set.outputsPerOutput, geometry.outChannels)
+  }
+
+  /// Writes a weight polynomial.
+  ///
+  /// - Parameters:
+  ///   - weight: which polynomial, 0 ..< ``weightCount``.
+  ///   - weights: the layer's weights in OIHW order, each below 2^30 in magnitude.
+  ///   - coefficients: receives N signed integers.
+  public func fill(weight: Int, from weights: UnsafePointer<Int32>, into coefficients: UnsafeMutablePointer<Int32>) {
+    let set = sets[sets.lastIndex { $0.firstWeight <= weight }!]
+    let index = weight - set.firstWeight
+    let block = Self.lastIndex(in: set.weightsBefore, notAbove: index)
+    let inputBlock = set.inputBlocks[block].lowerBound + index - set.weightsBefore[block]
+    let channels = geometry.inChannels / geometry.groups
+    let outputs = geometry.outChannels / geometry.groups
+    let first = inputBlock * set.channelsPerInput
+    coefficients.update(repeating: 0, count: degree)
+    let outputRange = outputChannels(set, block: block)
+    for output in outputRange {
+      let base = (output - outputRange.lowerBound) * set.channelsPerInput * set.spacing
+      for virtual in first..<min(first + set.channelsPerInput, virtualChannels) {
+        let channel = virtual / phasesPerChannel
+        if channel / channels != output / outputs { continue }
+        let kernel = (output * channels + channel % channels) * geometry.kernelHeight * geometry.kernelWidth
+        place(virtual, weights + kernel, at: base - (virtual - first) * set.spacing, coefficients)
+      }
+    }
+  }
+
+  /// Adds one virtual channel's taps, at exponents that fall from `exponent`.
+  private func place(
+    _ virtual: Int, _ kernel: UnsafePointer<Int32>, at exponent: Int, _ coefficients: UnsafeMutablePointer<Int32>
+  ) {
+    let (row, column) = phases(of: virtual)
+    let mask = degree - 1
+    for (tapRow, y) in stride(from: row.residue, to: geometry.kernelHeight, by: stack.rows.stride).enumerated() {
+      for (tapColumn, x) in stride(from: column.residue, to: geometry.kernelWidth, by: stack.columns.stride)
+        .enumerated()
+      {
+        let place = exponent - tapRow * stack.pitch - tapColumn
+        // X^N = -1: the sign is the parity of the whole turns.
+        let value = kernel[y * geometry.kernelWidth + x]
+        coefficients[place & mask] &+= place & degree == 0 ? value : 0 &- value
+      }
+    }
+  }
+
+  private static func lastIndex(in starts: [Int], notAbove value: Int) -> Int {
+    var low = 0
+    var high = starts.count - 2
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if starts[middle] <= value { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+}
