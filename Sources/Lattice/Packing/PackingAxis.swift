@@ -52,7 +52,7 @@ struct PackingAxis: Hashable, Sendable {
   /// Input position of a phase's virtual position.
   func input(_ phase: Phase, _ position: Int) -> Int { stride * position + phase.residue - padding }
 
-  /// The virtual position of an input position that some output may read, or nil.
+  /// Whether an input position is carried, that is, whether some output may read it.
   func carries(_ input: Int) -> Bool {
     let padded = input + padding
     return phases.contains { $0.residue == padded % stride && $0.data.contains(padded / stride) }
