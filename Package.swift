@@ -92,4 +92,5 @@ let package = Package(
     tests(
       "DaemonsTests",
       ["Correlations", "Daemons", "Inference", "Networks", "Programs", "Randomness", "Rings", "Transport", logging]),
+    tests("EndToEndTests", ["Daemons", "Networks", "Programs", "Rings", "Transport", "polympc"]),
   ])

@@ -1,0 +1,87 @@
+import Daemons
+import Foundation
+import Networks
+import Programs
+import Testing
+
+/// The daemons as users start them, asked as users ask.
+@Suite("Real daemons", .serialized)
+struct QueryTests {
+  private struct Line: Decodable {
+    var label: Int
+    var scores: [Double]
+    var rounds: Int
+  }
+
+  @Test("A query from the command line gets the twin's scores, and SIGTERM ends every daemon with code 0")
+  func queryAndStop() throws {
+    let site = try Site()
+    let trio = try site.startAll()
+    let pixels = site.model.pixels(1)
+    try site.write(pixels.map(String.init).joined(separator: ",") + "\n", as: "sample.csv")
+    let outcome = try site.run("infer", "--control", "control.sock", "sample.csv", "--json")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let line = try JSONDecoder().decode(Line.self, from: Data(outcome.output.utf8))
+    #expect(try site.matches(line.scores, pixels))
+    #expect(line.label == line.scores.indices.max { line.scores[$0] < line.scores[$1] })
+    let activations = site.model.planned.plan.program.steps.count {
+      if case .activation(_) = $0.operation { true } else { false }
+    }
+    #expect(line.rounds == activations + 1)
+    // The data owner first: the others see it leave in good order.
+    for daemon in [trio.dataOwner, trio.modelOwner, trio.dealer] {
+      let end = try daemon.terminate()
+      #expect(end.code == 0 && !end.bySignal, "\(daemon.name): \(daemon.log)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: site.path("control.sock")))
+  }
+
+  @Test("Several sessions and many clients at once")
+  func atOnce() throws {
+    let site = try Site()
+    let trio = try site.startAll(sessions: 3)
+    let results = Results()
+    DispatchQueue.concurrentPerform(iterations: 9) { index in
+      results.add((try? site.isAnswered(UInt64(index))) ?? false)
+    }
+    #expect(results.all == [Bool](repeating: true, count: 9))
+    #expect(try site.client().status().sessions == 3)
+    #expect(try site.serves(20, trio))
+  }
+
+  @Test("Either party may be killed and come back while the other runs on")
+  func kills() throws {
+    let site = try Site()
+    let trio = try site.startAll()
+    #expect(try site.isAnswered(1))
+
+    trio.modelOwner.kill()
+    let modelOwner = try site.startModelOwner(dealer: trio.dealerPort, port: trio.modelPort)
+    #expect(try modelOwner.port() == trio.modelPort)
+    try site.waitForSessions(1)
+    #expect(try site.isAnswered(2))
+
+    trio.dataOwner.kill()
+    let dataOwner = try site.startDataOwner(dealer: trio.dealerPort, peer: trio.modelPort)
+    try dataOwner.waitForLog("a session began")
+    #expect(try site.isAnswered(3))
+
+    trio.dealer.kill()
+    let dealer = try site.startDealer(port: trio.dealerPort)
+    #expect(try dealer.port() == trio.dealerPort)
+    // What was prepared may still serve; beyond it the sessions find the new dealer.
+    try eventually("an answer after the dealer's restart") {
+      (try? site.isAnswered(4)) == true && dealer.log.contains("a party connected") ? () : nil
+    }
+    #expect(modelOwner.isRunning && dataOwner.isRunning)
+  }
+}
+
+/// Results of several threads.
+final class Results: @unchecked Sendable {
+  // Unchecked: everything is touched under `lock`.
+  private let lock = NSLock()
+  private var values: [Bool] = []
+  func add(_ value: Bool) { lock.withLock { values.append(value) } }
+  var all: [Bool] { lock.withLock { values } }
+}
