@@ -35,13 +35,25 @@ public final class DealerModelOwnerSource: ModelOwnerSource {
       pairing: sessionID, isModelOwner: true, peerFingerprint: peer.stream.peerFingerprint, program: program,
       weightsDigest: digest)
     try dealer.send(.order, try order.encoded())
-    let ready = try dealer.receive(.dealerReady, byteCount: 64)
-    let masks = WeightMasks(seed: SecretKey(bytes: ready[32...]))
-    guard masks.tag.bytes == Array(ready[..<32]) else {
+    let masks = try receiveMasks()
+    let request = try peer.receive(.weightRequest, byteCount: 1)
+    guard request[0] <= 1 else {
+      throw CorrelationError.unexpectedAnswer(what: "the request for the weight difference is neither 0 nor 1")
+    }
+    if request[0] == 1 { try sendDifference(program, weights, masks) }
+  }
+
+  /// The public tag and the secret seed of A, which goes straight into memory that is erased.
+  private func receiveMasks() throws -> WeightMasks {
+    var tag = [UInt8](repeating: 0, count: 32)
+    try dealer.beginReceive(.dealerReady, byteCount: tag.count + BulkStreams.seedBytes)
+    try tag.withUnsafeMutableBytes { try dealer.read(into: $0) }
+    let masks = WeightMasks(seed: try SecretKey(count: BulkStreams.seedBytes) { try dealer.read(into: $0) })
+    dealer.endReceive()
+    guard masks.tag.bytes == tag else {
       throw CorrelationError.unexpectedAnswer(what: "the tag of the dealer's masks")
     }
-    let request = try peer.receive(.weightRequest, byteCount: 1)
-    if request[0] == 1 { try sendDifference(program, weights, masks) }
+    return masks
   }
 
   private func sendDifference(_ program: Program, _ weights: any WeightProvider, _ masks: WeightMasks) throws {
@@ -73,7 +85,7 @@ public final class DealerModelOwnerSource: ModelOwnerSource {
   /// Asks the dealer for a bulk.
   public func beginBulk(serials: Range<UInt64>) throws {
     try dealer.send(.deal, SerialRange(serials).bytes)
-    let seed = SecretKey(bytes: try dealer.receive(.seed, byteCount: BulkStreams.seedBytes))
+    let seed = try dealer.receiveKey(.seed, byteCount: BulkStreams.seedBytes)
     bulk = (BulkStreams(seed: seed, session: sessionID), serials)
   }
 
