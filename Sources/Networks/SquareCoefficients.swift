@@ -69,9 +69,10 @@ struct SquareCoefficients {
   /// Factor between true results and the integers Y, with the square coefficient's sign.
   func squareScale(_ scale: [Double]) -> [Double] { a2.indices.map { scale[$0] * scale[$0] / a2[$0] } }
 
-  /// Expected elements per inference that a local truncation would get wrong: the sum of `E|Y| / p`.
+  /// Expected elements per inference that a local truncation would get wrong, from above: the sum of
+  /// `(E|Y| + 1) / p` (Protocols/x2act/spec.md, local variant).
   func expectedLocalFailures(_ scale: [Double], area: Int) -> Double {
     let p = 0xFFFF_FFFF_0000_0001 as UInt64
-    return zip(squareScale(scale), resultMean).reduce(0) { $0 + abs($1.0) * $1.1 * Double(area) / Double(p) }
+    return zip(squareScale(scale), resultMean).reduce(0) { $0 + (abs($1.0) * $1.1 + 1) * Double(area) / Double(p) }
   }
 }
