@@ -15,6 +15,14 @@ public enum Fault: Sendable {
   case swap(frame: Int)
   /// This frame never leaves.
   case drop(frame: Int)
+  /// One bit of this frame changes; bytes 0 to 15 are its header.
+  case flipInFrame(frame: Int, byte: Int, bit: Int)
+  /// The connection closes in the middle of this frame.
+  case cutFrame(frame: Int)
+  /// From the middle of this frame on, nothing leaves, and nothing is said.
+  case stallFrame(frame: Int)
+  /// Nothing goes wrong; frames are counted.
+  case count
 }
 
 /// A stream that damages what its owner writes, and otherwise is the stream below. For tests.
@@ -25,7 +33,8 @@ public final class FaultyStream: ByteStream, @unchecked Sendable {
   private let base: any ByteStream
   private let fault: Fault
   private var position = 0
-  private var frame = 0
+  /// Whole frames that the owner wrote, where the fault is one of frames.
+  public private(set) var frame = 0
   private var partial: [UInt8] = []
   private var held: [UInt8] = []
 
@@ -61,7 +70,7 @@ public final class FaultyStream: ByteStream, @unchecked Sendable {
     case .flip(let byte, let bit):
       if (position..<position + out.count).contains(byte) { out[byte - position] ^= 1 << UInt8(bit) }
       try pass(out)
-    case .duplicate, .swap, .drop:
+    default:
       partial += out
       while let next = takeFrame() { try damage(next) }
     }
@@ -99,6 +108,16 @@ public final class FaultyStream: ByteStream, @unchecked Sendable {
       held = bytes
     case .drop(frame):
       break
+    case .flipInFrame(frame, let byte, let bit):
+      var damaged = bytes
+      if byte < damaged.count { damaged[byte] ^= 1 << UInt8(bit) }
+      try pass(damaged)
+    case .cutFrame(frame):
+      try pass(Array(bytes[..<(bytes.count / 2)]))
+      try base.flush()
+      base.close()
+    case .stallFrame(let stalled) where stalled <= frame:
+      if stalled == frame { try pass(Array(bytes[..<(bytes.count / 2)])) }
     default:
       try pass(bytes)
       try pass(held)

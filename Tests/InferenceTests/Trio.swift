@@ -12,6 +12,11 @@ struct Trio {
   let model: ModelOwnerModel
   var limits = SessionLimits()
 
+  /// One direction of one of the three channels.
+  enum Link: CaseIterable, Sendable {
+    case dataToModel, modelToData, dealerToModel, modelToDealer, dealerToData, dataToDealer
+  }
+
   struct Outcome {
     var results: [[Int64]] = []
     /// The data owner's view of all queries, of the preparation before them, and of its channel to the dealer meanwhile.
@@ -19,22 +24,43 @@ struct Trio {
     var preparation = ChannelMeters()
     var dealing = ChannelMeters()
     var transcript: Digest32?
+    /// Frames that passed the link of the fault.
+    var frames = 0
+  }
+
+  /// The dealer of a run, unless one is given. Its generator is seeded and belongs to one session at a time.
+  static func dealer(partnerSeconds: Int = 60) -> DealerServer {
+    var limits = DealerLimits()
+    limits.comparesFingerprints = false
+    limits.partnerSeconds = partnerSeconds
+    return DealerServer(
+      secret: SecretKey(bytes: [UInt8](repeating: 7, count: 16)), random: StreamGenerator(publicSeed: 11),
+      limits: limits)
   }
 
   /// Prepares `prepared` inferences, then runs one query for each batch.
-  func run(batches: [[[Int64]]], prepared: Int, fault: Fault? = nil) throws -> Outcome {
-    let options = StreamOptions(idleTimeout: fault == nil ? .seconds(60) : .milliseconds(300))
-    let (dataMemory, modelEnd) = MemoryStream.pair(options: options)
-    let dataEnd: any ByteStream = fault.map { FaultyStream(dataMemory, $0) } ?? dataMemory
-    let (dealerForModel, modelToDealer) = MemoryStream.pair(options: options)
-    let (dealerForData, dataToDealer) = MemoryStream.pair(options: options)
-    var limits = DealerLimits()
-    limits.comparesFingerprints = false
-    limits.partnerSeconds = fault == nil ? 60 : 1
-    let dealer = DealerServer(
-      secret: SecretKey(bytes: [UInt8](repeating: 7, count: 16)), random: StreamGenerator(publicSeed: 11),
-      limits: limits)
-    let session = Digest32.sha256(Array("session".utf8))
+  func run(
+    batches: [[[Int64]]], prepared: Int, fault: Fault? = nil, on link: Link = .dataToModel,
+    idle: Duration = .milliseconds(300), dealer given: DealerServer? = nil, sessionName: String = "session"
+  ) throws -> Outcome {
+    let options = StreamOptions(idleTimeout: fault == nil ? .seconds(60) : idle)
+    var damaged: FaultyStream?
+    func end(_ stream: MemoryStream, _ name: Link) -> any ByteStream {
+      guard let fault, link == name else { return stream }
+      let faulty = FaultyStream(stream, fault)
+      damaged = faulty
+      return faulty
+    }
+    let (dataMemory, modelMemory) = MemoryStream.pair(options: options)
+    let (dealerForModelMemory, modelToDealerMemory) = MemoryStream.pair(options: options)
+    let (dealerForDataMemory, dataToDealerMemory) = MemoryStream.pair(options: options)
+    let (dataEnd, modelEnd) = (end(dataMemory, .dataToModel), end(modelMemory, .modelToData))
+    let (dealerForModel, modelToDealer) =
+      (end(dealerForModelMemory, .dealerToModel), end(modelToDealerMemory, .modelToDealer))
+    let (dealerForData, dataToDealer) =
+      (end(dealerForDataMemory, .dealerToData), end(dataToDealerMemory, .dataToDealer))
+    let dealer = given ?? Self.dealer(partnerSeconds: fault == nil ? 60 : 1)
+    let session = Digest32.sha256(Array(sessionName.utf8))
     let threads = Threads()
     for stream in [dealerForModel, dealerForData] {
       threads.start { try dealer.serve(FramedChannel(stream)) }
@@ -66,10 +92,11 @@ struct Trio {
     } catch {
       channel.close()
       dealerChannel.close()
-      try? threads.join()
+      do { try threads.join(seconds: 60) } catch let hung as Threads.Hung { throw hung } catch {}
       throw error
     }
-    try threads.join()
+    try threads.join(seconds: 60)
+    outcome.frames = damaged?.frame ?? 0
     return outcome
   }
 }

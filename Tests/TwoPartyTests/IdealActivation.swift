@@ -2,6 +2,7 @@ import Correlations
 import Programs
 import Randomness
 import Rings
+import TestSupport
 import TwoParty
 
 /// One X2act with everything that enters it chosen by the test, and material that is correct by construction.

@@ -1,6 +1,7 @@
 import Programs
 import Randomness
 import Rings
+import TestSupport
 import Testing
 import TwoParty
 
@@ -26,13 +27,15 @@ struct LinearTests {
     let r = x.map { _ in word() }
     let s = (0..<geometry.outputShape.count).map { _ in word() }
     // The ideal source: c = W r - s.
-    let c = zip(convolve(modulus, geometry, weights, r), s).map { Plain.add(modulus, $0, Plain.negate(modulus, $1)) }
+    let c = zip(Plain.convolve(modulus, geometry, weights, r), s).map {
+      Plain.add(modulus, $0, Plain.negate(modulus, $1))
+    }
     let masked = zip(x, r).map { Plain.add(modulus, $0, Plain.negate(modulus, $1)) }
     let step = LinearOperator(
       modulus: modulus, weights: try PackedWeights(geometry: geometry, weights: weights), bias: bias)
     let z0 = step.apply(SecretWords(masked), mask: SecretWords(s), workspace: LinearWorkspace())
     let plane = geometry.outHeight * geometry.outWidth
-    let expected = convolve(modulus, geometry, weights, x).enumerated().map { index, word in
+    let expected = Plain.convolve(modulus, geometry, weights, x).enumerated().map { index, word in
       Plain.add(
         modulus, word, modulus == .field ? p.reduceSigned(bias[index / plane]) : UInt64(bitPattern: bias[index / plane])
       )
@@ -52,30 +55,5 @@ struct LinearTests {
       kernelWidth: other, strideHeight: random.uniform(in: 1...3), strideWidth: random.uniform(in: 1...2),
       padTop: random.uniform(in: 0...2), padLeft: random.uniform(in: 0...2), padBottom: random.uniform(in: 0...2),
       padRight: random.uniform(in: 0...2), groups: groups)
-  }
-
-  /// Convolution by its definition.
-  private func convolve(_ kind: ModulusKind, _ g: LinearGeometry, _ weights: [Int32], _ x: [UInt64]) -> [UInt64] {
-    var out: [UInt64] = []
-    let (groupIn, groupOut) = (g.inChannels / g.groups, g.outChannels / g.groups)
-    for o in 0..<g.outChannels {
-      for row in 0..<g.outHeight {
-        for column in 0..<g.outWidth {
-          var sum: UInt64 = 0
-          for tap in 0..<(groupIn * g.kernelHeight * g.kernelWidth) {
-            let (i, ky, kx) = (
-              tap / (g.kernelHeight * g.kernelWidth), tap / g.kernelWidth % g.kernelHeight, tap % g.kernelWidth
-            )
-            let (y, place) = (row * g.strideHeight + ky - g.padTop, column * g.strideWidth + kx - g.padLeft)
-            guard (0..<g.inHeight).contains(y), (0..<g.inWidth).contains(place) else { continue }
-            let weight = Plain.residue(kind, Int64(weights[o * groupIn * g.kernelHeight * g.kernelWidth + tap]))
-            let value = x[(((o / groupOut) * groupIn + i) * g.inHeight + y) * g.inWidth + place]
-            sum = Plain.add(kind, sum, Plain.multiply(kind, weight, value))
-          }
-          out.append(sum)
-        }
-      }
-    }
-    return out
   }
 }
