@@ -1,0 +1,203 @@
+import Correlations
+import Programs
+import Randomness
+import Rings
+import TestSupport
+import Transport
+
+/// Weights for a source, small random integers with extremes among them.
+final class RandomWeights: WeightProvider, Sendable {
+  let weights: [Int: [Int32]]
+  let weightsDigest: [UInt8]
+
+  init(_ program: Program, seed: UInt64) {
+    let random = StreamGenerator(publicSeed: seed)
+    var weights: [Int: [Int32]] = [:]
+    for index in program.linearSteps {
+      guard case .linear(let geometry) = program.steps[index].operation else { continue }
+      weights[index] = (0..<geometry.weightCount).map { _ in Int32(random.uniform(in: -(1 << 17)...(1 << 17))) }
+    }
+    self.weights = weights
+    weightsDigest = random.bytes(32)
+  }
+
+  func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R {
+    try weights[step]!.withUnsafeBufferPointer(body)
+  }
+}
+
+/// What a bulk's material is made of, as plain words: by step, then by inference.
+struct Bulk: Sendable {
+  struct Activation: Sendable {
+    var (alpha, u): ([UInt64], [UInt64])
+    var (choices, pads): ([UInt8], [UInt64])
+  }
+  struct Answer: Sendable {
+    var (share, constant, mask): ([UInt64], [UInt64], [UInt64])
+    var pads: [[UInt64]]
+  }
+
+  var linear: [Int: [[UInt64]]] = [:]
+  var activations: [Int: [Activation]] = [:]
+  var masks: [Int: [[UInt64]]] = [:]
+  var linearInputs: [Int: [[UInt64]]] = [:]
+  var linearShares: [Int: [[UInt64]]] = [:]
+  var answers: [Int: [Answer]] = [:]
+}
+
+/// A source that notes what passes it.
+final class RecordingModelOwner: ModelOwnerSource {
+  let base: any ModelOwnerSource
+  var bulk = Bulk()
+  init(_ base: any ModelOwnerSource) { self.base = base }
+
+  func begin(program: Program, weights: any WeightProvider) throws {
+    try base.begin(program: program, weights: weights)
+  }
+  func beginBulk(serials: Range<UInt64>) throws { try base.beginBulk(serials: serials) }
+  func linear(step: Int) throws -> [SecretWords] {
+    let words = try base.linear(step: step)
+    bulk.linear[step] = words.map { $0.array() }
+    return words
+  }
+  func activation(step: Int, receive: (Int, consuming ModelOwnerActivationMaterial) -> Void) throws {
+    var found: [Bulk.Activation] = []
+    try base.activation(step: step) { position, material in
+      found.append(
+        Bulk.Activation(
+          alpha: material.alpha.array(), u: material.u.array(), choices: material.transfer?.choices.array() ?? [],
+          pads: material.transfer?.pads.array() ?? []))
+      receive(position, material)
+    }
+    bulk.activations[step] = found
+  }
+  func endBulk() throws { try base.endBulk() }
+  func end() { base.end() }
+}
+
+/// The same for the data owner.
+final class RecordingDataOwner: DataOwnerSource {
+  let base: any DataOwnerSource
+  var bulk = Bulk()
+  init(_ base: any DataOwnerSource) { self.base = base }
+
+  func begin(program: Program) throws { try base.begin(program: program) }
+  func beginBulk(serials: Range<UInt64>) throws { try base.beginBulk(serials: serials) }
+  func masks(step: Int) throws -> [SecretWords] {
+    let words = try base.masks(step: step)
+    bulk.masks[step] = words.map { $0.array() }
+    return words
+  }
+  func linear(step: Int, masks: [SecretWords]) throws -> [SecretWords] {
+    let words = try base.linear(step: step, masks: masks)
+    bulk.linearInputs[step] = masks.map { $0.array() }
+    bulk.linearShares[step] = words.map { $0.array() }
+    return words
+  }
+  func activation(
+    step: Int, shares: [SecretWords], masks: [SecretWords],
+    receive: (Int, consuming DataOwnerActivationMaterial) -> Void
+  ) throws {
+    var found: [Bulk.Answer] = []
+    try base.activation(step: step, shares: shares, masks: masks) { position, material in
+      found.append(
+        Bulk.Answer(
+          share: material.share.array(), constant: material.constant.array(), mask: material.mask.array(),
+          pads: material.pads.map { [$0.0.array(), $0.1.array()] } ?? []))
+      receive(position, material)
+    }
+    bulk.answers[step] = found
+  }
+  func endBulk() throws { try base.endBulk() }
+  func end() { base.end() }
+}
+
+/// Both parties and a seeded dealer; one bulk for each count.
+struct Dealing {
+  static let session = Digest32.sha256(Array("dealing".utf8))
+  static let dealerSeed: UInt64 = 77
+
+  let program: Program
+  let weights: RandomWeights
+  /// Words counted by what was taken out of the finished material: mask, linear, ole, transfer.
+  typealias Counts = [String: Int]
+
+  static func server(_ change: (inout DealerLimits) -> Void = { _ in }) -> DealerServer {
+    var limits = DealerLimits()
+    limits.comparesFingerprints = false
+    change(&limits)
+    return DealerServer(
+      secret: SecretKey(bytes: [UInt8](repeating: 9, count: 16)), random: StreamGenerator(publicSeed: dealerSeed),
+      limits: limits)
+  }
+
+  func run(_ bulks: [Int], server: DealerServer = Dealing.server()) throws -> (model: [Bulk], data: [Bulk]) {
+    let (dealerForModel, modelToDealer) = MemoryStream.pair()
+    let (dealerForData, dataToDealer) = MemoryStream.pair()
+    let (dataEnd, modelEnd) = MemoryStream.pair()
+    let dealers = Threads()
+    for stream in [dealerForModel, dealerForData] { dealers.start { try server.serve(FramedChannel(stream)) } }
+    let (program, weights) = (program, weights)
+    let ranges = bulks.reduce(into: [Range<UInt64>]()) { ranges, count in
+      let first = ranges.last?.upperBound ?? 0
+      ranges.append(first..<(first + UInt64(count)))
+    }
+    let result = try together(
+      { () -> [Bulk] in
+        let source = RecordingModelOwner(
+          DealerModelOwnerSource(
+            dealer: FramedChannel(modelToDealer), peer: FramedChannel(modelEnd), sessionID: Self.session))
+        try source.begin(program: program, weights: weights)
+        return try ranges.map { serials in
+          source.bulk = Bulk()
+          try Preparation.modelOwner(program: program, source: source, serials: serials) { _ in }
+          return source.bulk
+        }
+      },
+      { () -> [Bulk] in
+        let source = RecordingDataOwner(
+          DealerDataOwnerSource(
+            dealer: FramedChannel(dataToDealer), peer: FramedChannel(dataEnd), sessionID: Self.session))
+        try source.begin(program: program)
+        let bulks = try ranges.map { serials in
+          source.bulk = Bulk()
+          try Preparation.dataOwner(program: program, source: source, serials: serials) { _ in }
+          return source.bulk
+        }
+        source.end()
+        return bulks
+      })
+    try dealers.join(seconds: 60)
+    return (result.0, result.1)
+  }
+
+  /// A small random program: convolutions, both variants, both rings, pooling, a residual addition.
+  static func randomProgram(seed: UInt64) -> Program {
+    let random = StreamGenerator(publicSeed: 3000 + seed)
+    var p = ProgramAssembler(
+      TensorShape(
+        channels: random.uniform(in: 1...3), height: random.uniform(in: 4...8), width: random.uniform(in: 4...9)))
+    let layers = random.uniform(in: 1...3)
+    for layer in 0..<layers {
+      let input = p.last
+      let main = p.linear(random.uniform(in: 1...6), kernel: random.uniform(in: 1...3), padding: 1)
+      if random.uniform(in: 0...2) == 0 {
+        let again = p.linear(p.shape.channels, kernel: 1, from: input)
+        if p.shape == p.steps[main].tensor.shape {
+          p.add(.add(leftShift: 3, rightShift: 0), from: [main, again], shape: p.shape)
+        }
+      }
+      p.activation(
+        random.uniform(in: 1...60), random.uniform(in: 0...1) == 0 ? .exact : .local,
+        to: layer == layers - 1 ? .word : .field)
+      if p.shape.height >= 4, p.shape.width >= 4, random.uniform(in: 0...1) == 0 {
+        let shape = TensorShape(
+          channels: p.shape.channels, height: (p.shape.height - 2) / 2 + 1, width: (p.shape.width - 2) / 2 + 1)
+        p.add(.sumPool(WindowGeometry(kernel: 2, stride: 2, padding: 0)), shape: shape)
+      }
+    }
+    p.add(.reshape, shape: TensorShape(vector: p.shape.count))
+    p.linear(random.uniform(in: 1...7))
+    return p.finish(dropping: 8)
+  }
+}

@@ -1,0 +1,153 @@
+import Hardware
+import Programs
+import Randomness
+import Rings
+import TestSupport
+import Testing
+import Transport
+
+@testable import Correlations
+
+@Suite("Dealt material")
+struct DealtMaterialTests {
+  private func add(_ kind: ModulusKind, _ a: [UInt64], _ b: [UInt64]) -> [UInt64] {
+    zip(a, b).map { Plain.add(kind, $0, $1) }
+  }
+
+  @Test("satisfies its relations for random programs and bulks", arguments: 0..<24)
+  func relations(seed: UInt64) throws {
+    let program = Dealing.randomProgram(seed: seed)
+    try program.validate()
+    let weights = RandomWeights(program, seed: seed)
+    let bulks = [1 + Int(seed % 4), 2]
+    let (model, data) = try Dealing(program: program, weights: weights).run(bulks)
+    for (number, bulk) in bulks.enumerated() {
+      let (mine, theirs) = (model[number], data[number])
+      for index in program.linearSteps {
+        guard case .linear(let geometry) = program.steps[index].operation else { continue }
+        let modulus = program.steps[index].tensor.modulus
+        for i in 0..<bulk {
+          // c + s = W r.
+          #expect(
+            add(modulus, theirs.linearShares[index]![i], mine.linear[index]![i])
+              == Plain.convolve(modulus, geometry, weights.weights[index]!, theirs.linearInputs[index]![i]))
+        }
+      }
+      for index in program.activationSteps {
+        let kind = program.steps[index].tensor.modulus
+        for i in 0..<bulk {
+          let (a, b) = (mine.activations[index]![i], theirs.answers[index]![i])
+          #expect(b.mask == theirs.masks[index]![i])
+          for e in a.alpha.indices {
+            // u + v = alpha c, where the data owner keeps v + c^2.
+            let product = Plain.multiply(a.alpha[e], b.share[e])
+            let square = Plain.multiply(b.share[e], b.share[e])
+            #expect(Plain.add(a.u[e], b.constant[e]) == Plain.add(product, square))
+            guard !a.pads.isEmpty else { continue }
+            let rho = Int(a.choices[e / 8] >> UInt8(e % 8) & 1)
+            #expect(a.pads[e] == Plain.add(kind, b.pads[rho][e], b.mask[e]))
+            #expect(b.pads[0][e] != b.pads[1][e])
+          }
+          guard case .activation(let spec) = program.steps[index].operation else { continue }
+          #expect(a.pads.isEmpty == (spec.truncation == .local) && b.pads.isEmpty == a.pads.isEmpty)
+        }
+      }
+    }
+    // Nothing is dealt twice.
+    var seen = Set<[UInt64]>()
+    for words in model.flatMap({ $0.linear.values.joined() }) where words.count > 1 {
+      #expect(seen.insert(words).inserted)
+    }
+    for words in data.flatMap({ $0.masks.values.joined() }) where words.count > 1 {
+      #expect(seen.insert(words).inserted)
+    }
+  }
+
+  @Test("is what the seeds give, at the descriptors' counts of material and of AES blocks", arguments: 0..<12)
+  func streamsAndCounts(seed: UInt64) throws {
+    let program = Dealing.randomProgram(seed: 100 + seed)
+    let bulk = 1 + Int(seed % 3)
+    let (model, data) = try Dealing(program: program, weights: RandomWeights(program, seed: seed)).run([bulk])
+    let (mine, theirs) = (model[0], data[0])
+    // The dealer draws the model owner's seed, then the data owner's.
+    let random = StreamGenerator(publicSeed: Dealing.dealerSeed)
+    let streams = CountingStreams(seed: SecretKey(count: 32, from: random))
+    let others = CountingStreams(seed: SecretKey(count: 32, from: random))
+    var produced: [MaterialKind: Int] = [:]
+    for (index, step) in program.steps.enumerated() {
+      let (kind, count) = (step.tensor.modulus, step.tensor.shape.count)
+      for i in 0..<bulk {
+        switch step.operation {
+        case .input:
+          #expect(others.words(.mask, index, i, kind, count) == theirs.masks[index]![i])
+          produced[.mask, default: 0] += theirs.masks[index]![i].count
+        case .linear:
+          #expect(streams.words(.linearOutput, index, i, kind, count) == mine.linear[index]![i])
+          #expect(theirs.linearShares[index]![i].count == count)
+          produced[.linear, default: 0] += mine.linear[index]![i].count
+        case .activation:
+          let (a, b) = (mine.activations[index]![i], theirs.answers[index]![i])
+          #expect(streams.words(.oleAlpha, index, i, .field, count) == a.alpha)
+          #expect(others.words(.mask, index, i, kind, count) == b.mask)
+          let v = others.words(.oleV, index, i, .field, count)
+          #expect(b.constant == zip(v, b.share).map { Plain.add($0, Plain.multiply($1, $1)) })
+          // gamma is not kept; what it costs to draw it is.
+          _ = others.words(.oleGamma, index, i, .field, count)
+          produced[.ole, default: 0] += a.u.count
+          produced[.mask, default: 0] += b.mask.count
+          guard !a.pads.isEmpty else { continue }
+          #expect(streams.bytes(.transferChoice, index, i, (count + 7) / 8) == a.choices)
+          let pads = others.words(.transferPads, index, i, kind, 2 * count)
+          #expect(b.pads[0] == zip(pads[..<count], b.mask).map { Plain.add(kind, $0, Plain.negate(kind, $1)) })
+          #expect(b.pads[1] == zip(pads[count...], b.mask).map { Plain.add(kind, $0, Plain.negate(kind, $1)) })
+          produced[.transfer, default: 0] += a.pads.count
+        case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .output: break
+        }
+      }
+    }
+    let costs = try CostModel()
+    let offline = try costs.predict(program: program, phase: .offline, bulk: bulk).total
+    let online = try costs.predict(program: program, phase: .online, batch: bulk).total
+    for kind in MaterialKind.allCases {
+      #expect(offline.produced(kind) == produced[kind] ?? 0, "\(kind)")
+      #expect(online.consumed(kind) == produced[kind] ?? 0, "\(kind)")
+    }
+    #expect(offline.work(.modelOwner, "aes.block") == streams.blocks)
+    #expect(offline.work(.dataOwner, "aes.block") == others.blocks)
+    let weightBlocks = program.linearSteps.reduce(0) { sum, index in
+      guard case .linear(let geometry) = program.steps[index].operation else { return sum }
+      return sum + (geometry.weightCount * (program.steps[index].tensor.modulus == .field ? 16 : 8) + 15) / 16
+    }
+    #expect(offline.work(.dealer, "aes.block") == streams.blocks + others.blocks + weightBlocks)
+  }
+}
+
+/// The streams of Protocols/dealer/spec.md, drawn anew and counted.
+private final class CountingStreams {
+  let seed: SecretKey
+  /// Blocks of 16 bytes, each stream rounded up.
+  var blocks = 0
+  init(seed: SecretKey) { self.seed = seed }
+
+  func bytes(_ purpose: Purpose, _ step: Int, _ serial: Int, _ count: Int) -> [UInt8] {
+    blocks += (count + 15) / 16
+    return StreamGenerator(
+      key: KeyDerivation.derive(
+        secret: seed, context: Dealing.session.bytes, purpose: purpose, layer: UInt32(step), serial: UInt64(serial))
+    ).bytes(count)
+  }
+
+  func words(_ purpose: Purpose, _ step: Int, _ serial: Int, _ kind: ModulusKind, _ count: Int) -> [UInt64] {
+    let width = kind == .field ? 16 : 8
+    let stream = bytes(purpose, step, serial, width * count)
+    func word(_ start: Int) -> UInt64 {
+      (0..<8).reduce(UInt64(0)) { $0 | UInt64(stream[start + $1]) << UInt64(8 * $1) }
+    }
+    return (0..<count).map { index in
+      let low = word(width * index)
+      guard kind == .field else { return low }
+      let p = PrimeField.modulus
+      return p.dividingFullWidth((word(16 * index + 8) % p, low)).remainder
+    }
+  }
+}
