@@ -38,15 +38,14 @@ struct DealtMaterialTests {
         for i in 0..<bulk {
           let (a, b) = (mine.activations[index]![i], theirs.answers[index]![i])
           #expect(b.mask == theirs.masks[index]![i])
-          for e in a.alpha.indices {
-            // u + v = alpha c, where the data owner keeps v + c^2.
-            let product = Plain.multiply(a.alpha[e], b.share[e])
-            let square = Plain.multiply(b.share[e], b.share[e])
-            #expect(Plain.add(a.u[e], b.constant[e]) == Plain.add(product, square))
-            guard !a.pads.isEmpty else { continue }
-            let rho = Int(a.choices[e / 8] >> UInt8(e % 8) & 1)
-            #expect(a.pads[e] == Plain.add(kind, b.pads[rho][e], b.mask[e]))
-            #expect(b.pads[0][e] != b.pads[1][e])
+          // u + v = alpha c, where the data owner keeps v + c^2.
+          let squares = zip(b.share, b.share).map { Plain.multiply($0, $1) }
+          #expect(
+            add(.field, a.u, b.constant) == add(.field, zip(a.alpha, b.share).map { Plain.multiply($0, $1) }, squares))
+          if !a.pads.isEmpty {
+            let chosen = a.pads.indices.map { b.pads[Int(a.choices[$0 / 8] >> UInt8($0 % 8) & 1)][$0] }
+            #expect(a.pads == add(kind, chosen, b.mask))
+            #expect(zip(b.pads[0], b.pads[1]).allSatisfy { $0 != $1 })
           }
           guard case .activation(let spec) = program.steps[index].operation else { continue }
           #expect(a.pads.isEmpty == (spec.truncation == .local) && b.pads.isEmpty == a.pads.isEmpty)

@@ -48,4 +48,32 @@ struct CostTests {
     #expect(outcome.dealing.messagesReceived == fromDealer.frames)
     #expect(outcome.dealing.payloadSent == toDealer.payloadBytes)
   }
+
+  @Test("Session and set-up, and the model owner's line to the dealer", arguments: 0..<programs.count)
+  func opening(index: Int) throws {
+    let example = Example(Self.programs[index].program, seed: 25)
+    let model = try CostModel()
+    let outcome = try Trio(model: example.model()).run(batches: [example.inputs(2, seed: 26)], prepared: 2)
+    let session = try model.predict(program: example.program, phase: .session).total
+    let setup = try model.predict(program: example.program, phase: .setup).total
+    let offline = try model.predict(program: example.program, phase: .offline, bulk: 2).total
+    let (given, asked) = (
+      setup.traffic(from: .modelOwner, to: .dataOwner), session.traffic(from: .dataOwner, to: .modelOwner)
+    )
+    #expect(outcome.opening.payloadReceived == given.payloadBytes)
+    #expect(outcome.opening.messagesReceived == given.frames)
+    #expect(outcome.opening.payloadSent == asked.payloadBytes)
+    #expect(outcome.opening.messagesSent == asked.frames)
+    let ready = session.traffic(from: .dealer, to: .dataOwner)
+    #expect(outcome.dealerOpening.payloadReceived == ready.payloadBytes)
+    #expect(outcome.dealerOpening.messagesReceived == ready.frames)
+    let (once, dealt) = (
+      session.traffic(from: .dealer, to: .modelOwner), offline.traffic(from: .dealer, to: .modelOwner)
+    )
+    #expect(outcome.modelDealing.payloadReceived == once.payloadBytes + dealt.payloadBytes)
+    #expect(outcome.modelDealing.messagesReceived == once.frames + dealt.frames)
+    // The order is not predicted: one frame.
+    #expect(
+      outcome.modelDealing.messagesSent == offline.traffic(from: .modelOwner, to: .dealer).frames + 1)
+  }
 }

@@ -23,6 +23,11 @@ struct Trio {
     var query = ChannelMeters()
     var preparation = ChannelMeters()
     var dealing = ChannelMeters()
+    /// The data owner's view of both its channels when the session stood, before any preparation.
+    var opening = ChannelMeters()
+    var dealerOpening = ChannelMeters()
+    /// The model owner's view of its channel to the dealer, whole session.
+    var modelDealing = ChannelMeters()
     var transcript: Digest32?
     /// Frames that passed the link of the fault.
     var frames = 0
@@ -68,9 +73,12 @@ struct Trio {
     let recording = ChannelConfiguration(recordsTranscript: true)
     let model = model
     let sessionLimits = self.limits
+    let modelMeters = Meters()
     threads.start {
       let channel = FramedChannel(modelEnd, configuration: recording)
-      let source = DealerModelOwnerSource(dealer: FramedChannel(modelToDealer), peer: channel, sessionID: session)
+      let dealerChannel = FramedChannel(modelToDealer)
+      defer { modelMeters.value = dealerChannel.snapshot() }
+      let source = DealerModelOwnerSource(dealer: dealerChannel, peer: channel, sessionID: session)
       try ModelOwnerSession(channel: channel, model: model, source: source, limits: sessionLimits).serve()
     }
     var outcome = Outcome()
@@ -86,6 +94,8 @@ struct Trio {
       for batch in batches { outcome.results += try owner.infer(batch) }
       outcome.query = channel.snapshot() - ready
       outcome.preparation = ready - opened
+      outcome.opening = opened
+      outcome.dealerOpening = dealerOpened
       outcome.dealing = dealerChannel.snapshot() - dealerOpened
       outcome.transcript = channel.transcript
       owner.close()
@@ -96,7 +106,13 @@ struct Trio {
       throw error
     }
     try threads.join(seconds: 60)
+    outcome.modelDealing = modelMeters.value
     outcome.frames = damaged?.frame ?? 0
     return outcome
   }
+}
+
+// Unchecked: written by one thread, read after it was joined.
+private final class Meters: @unchecked Sendable {
+  var value = ChannelMeters()
 }
