@@ -61,16 +61,6 @@ struct MaterialTests {
 
 @Suite("A damaged session")
 struct FaultTests {
-  /// Frames of the data owner in a run of the plain example: weight request, prepare, three deltas, query, input, three
-  /// answers.
-  static let frames = 0..<10
-
-  @Test("ends with an error on every frame lost, doubled or misplaced", arguments: frames, 0..<3)
-  func frame(index: Int, kind: Int) throws {
-    let fault: Fault = [.drop(frame: index), .duplicate(frame: index), .swap(frame: index)][kind]
-    try expectFailure(fault)
-  }
-
   @Test(
     "ends with an error wherever the data owner vanishes or stalls",
     arguments: [0, 1, 16, 17, 30, 45, 200, 1000, 2000, 3000, 5000])

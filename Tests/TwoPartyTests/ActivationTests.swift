@@ -114,7 +114,8 @@ struct ActivationTests {
     }
     let found = try runActivation(
       samples, shape: shape, coefficients: ActivationCoefficients(k: k, constant: constant))
-    for (sample, result) in zip(samples, found) { #expect(result == sample.elements.map(sample.rounded)) }
+    let different = zip(samples, found).enumerated().filter { $1.1 != $1.0.elements.map($1.0.rounded) }.map(\.offset)
+    #expect(different.isEmpty, "samples that differ from the functionality")
   }
 
   @Test("The opening on the wire is d and delta by their definitions, and its filler bits are zero", arguments: 1...17)
