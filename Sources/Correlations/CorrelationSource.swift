@@ -51,6 +51,8 @@ public protocol DataOwnerSource: AnyObject {
 public enum BulkLimits {
   /// Inferences that may be prepared in one bulk.
   public static let maximumInferences = 1024
+  /// Words that one tensor of a bulk, all its inferences together, or the scratch of one linear step may take: 1 GiB.
+  public static let maximumWords = 1 << 27
 
   /// Checks the size of a bulk announced by a peer.
   /// - Throws: ``CorrelationError/invalidBulk(count:limit:)``
@@ -58,5 +60,25 @@ public enum BulkLimits {
     guard (1...maximumInferences).contains(count) else {
       throw CorrelationError.invalidBulk(count: count, limit: maximumInferences)
     }
+  }
+
+  /// Checks the size of a bulk of one program, before anything is allocated for it.
+  /// - Throws: ``CorrelationError/invalidBulk(count:limit:)``
+  static func check(_ count: Int, of program: Program) throws {
+    let limit = maximum(for: program)
+    guard (1...limit).contains(count) else { throw CorrelationError.invalidBulk(count: count, limit: limit) }
+  }
+
+  /// Inferences of a program that fit into one bulk, by ``maximumInferences`` and ``maximumWords``; at least 1.
+  ///
+  /// - Parameter program: validated, so that no product overflows.
+  public static func maximum(for program: Program) -> Int {
+    let largest = program.steps.reduce(1) { largest, step in
+      guard case .linear(let geometry) = step.operation else { return max(largest, step.tensor.shape.count) }
+      // A band of the unrolled input is at least one output row high, and is held for every inference of the bulk.
+      let taps = geometry.inChannels / geometry.groups * geometry.kernelHeight * geometry.kernelWidth
+      return max(largest, step.tensor.shape.count, taps * geometry.outWidth)
+    }
+    return max(1, min(maximumInferences, maximumWords / largest))
   }
 }

@@ -66,7 +66,7 @@ public final class DealerDataOwnerSource: DataOwnerSource {
   /// Asks the dealer for a bulk.
   public func beginBulk(serials: Range<UInt64>) throws {
     try dealer.send(.deal, SerialRange(serials).bytes)
-    let seed = SecretKey(bytes: try dealer.receive(.seed, byteCount: BulkStreams.seedBytes))
+    let seed = try dealer.receiveKey(.seed, byteCount: BulkStreams.seedBytes)
     bulk = (BulkStreams(seed: seed, session: sessionID), serials)
   }
 

@@ -17,7 +17,10 @@ struct DealerSession {
   /// - Returns: inferences dealt.
   func run() throws -> Int {
     let tag = masks.tag.bytes
-    try modelOwner.send(.dealerReady, tag + masks.seed.withUnsafeBytes { Array($0) })
+    try modelOwner.beginSend(.dealerReady, byteCount: tag.count + masks.seed.count)
+    try tag.withUnsafeBytes { try modelOwner.write($0) }
+    try masks.seed.withUnsafeBytes { try modelOwner.write($0) }
+    try modelOwner.endSend()
     try dataOwner.send(.dealerReady, tag)
     let workspace = LinearWorkspace()
     var next: UInt64 = 0
@@ -34,6 +37,7 @@ struct DealerSession {
       guard range.serials.lowerBound == next else {
         throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: next)
       }
+      try BulkLimits.check(range.serials.count, of: program)
       try deal(range.serials, workspace)
       next = range.serials.upperBound
     }

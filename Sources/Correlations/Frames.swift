@@ -1,3 +1,4 @@
+import Randomness
 public import Rings
 public import Transport
 
@@ -70,6 +71,11 @@ extension FramedChannel {
     try beginSend(kind, byteCount: 8 * tensors.reduce(0) { $0 + $1.count })
     for tensor in tensors { try write(UnsafeRawBufferPointer(tensor.buffer)) }
     try endSend(flush: flush)
+  }
+
+  /// Receives a key into memory that is erased when the last reference goes.
+  func receiveKey(_ kind: FrameKind, byteCount: Int) throws -> SecretKey {
+    try SecretKey(count: byteCount) { try receive(kind, into: $0) }
   }
 
   /// Receives one frame of `tensorCount` tensors of `count` words each. Field words are checked to be reduced.

@@ -11,7 +11,7 @@ public enum Preparation {
     program: Program, source: any ModelOwnerSource, serials: Range<UInt64>,
     receive: (consuming ModelOwnerMaterial) -> Void
   ) throws {
-    try BulkLimits.check(serials.count)
+    try BulkLimits.check(serials.count, of: program)
     let slots = serials.map { Slot(ModelOwnerMaterial(serial: $0)) }
     try source.beginBulk(serials: serials)
     for (index, step) in program.steps.enumerated() {
@@ -37,7 +37,7 @@ public enum Preparation {
     program: Program, source: any DataOwnerSource, serials: Range<UInt64>,
     receive: (consuming DataOwnerMaterial) -> Void
   ) throws {
-    try BulkLimits.check(serials.count)
+    try BulkLimits.check(serials.count, of: program)
     let slots = serials.map { DataSlot(DataOwnerMaterial(serial: $0)) }
     let lastUses = program.lastUses()
     var shares = [[SecretWords]](repeating: [], count: program.steps.count)

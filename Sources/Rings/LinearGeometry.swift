@@ -104,11 +104,14 @@ public struct LinearGeometry: Codable, Hashable, Sendable {
   /// Largest number of weights, of input words and of output words of a layer.
   public static let maximumElements = 1 << 28
 
+  /// Largest number of words that one row of the unrolled input may take, each inference: 128 MiB.
+  public static let maximumScratch = 1 << 24
+
   /// Checks a geometry that may come from a peer or a file.
   ///
   /// Accepts dimensions of 1 ... 65536 (padding 0 ... 65536), groups that divide both channel counts, outputs that are
-  /// not empty, and at most 2^28 weights, input words, output words, and words of scratch for one output row. What it
-  /// accepts overflows no index of the kernels.
+  /// not empty, at most 2^28 weights, input words and output words, and at most 2^24 words of scratch for one output
+  /// row. What it accepts overflows no index of the kernels.
   /// - Throws: ``RingsError`` naming the first violation.
   public func validate() throws {
     let dimensions: [(String, Int)] = [
@@ -135,7 +138,7 @@ public struct LinearGeometry: Codable, Hashable, Sendable {
     try Self.check(product: taps + [outChannels], "weights")
     try Self.check(product: [inChannels, inHeight, inWidth], "input elements")
     try Self.check(product: [outChannels, outHeight, outWidth], "output elements")
-    try Self.check(product: taps + [outWidth], "words of scratch in an output row")
+    try Self.check(product: taps + [outWidth], "words of scratch in an output row", limit: Self.maximumScratch)
   }
 
   private static func check(_ name: String, _ value: Int, minimum: Int) throws {
@@ -144,11 +147,11 @@ public struct LinearGeometry: Codable, Hashable, Sendable {
     }
   }
 
-  private static func check(product factors: [Int], _ name: String) throws {
+  private static func check(product factors: [Int], _ name: String, limit: Int = maximumElements) throws {
     var product = 1
     for factor in factors {
       let (next, overflow) = product.multipliedReportingOverflow(by: factor)
-      if overflow || next > maximumElements { throw RingsError.tooLarge(name: name, limit: maximumElements) }
+      if overflow || next > limit { throw RingsError.tooLarge(name: name, limit: limit) }
       product = next
     }
   }

@@ -28,8 +28,8 @@ final class SocketPump: @unchecked Sendable {
     self.options = options
     shared = Mutex(descriptor)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
-    var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    TCPSocket.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    TCPSocket.keepAlive(descriptor)
   }
 
   deinit { close() }

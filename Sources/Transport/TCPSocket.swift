@@ -80,6 +80,21 @@ enum TCPSocket {
     return (text(host), UInt16(text(service)) ?? 0)
   }
 
+  /// Has the kernel ask a silent peer whether it is there: after a minute, then every 15 seconds, four times. Sessions
+  /// rest for hours between queries, and a peer that lost its power says no goodbye.
+  static func keepAlive(_ descriptor: Int32) {
+    set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 15)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
+  }
+
+  /// Sets a socket option whose value is a number.
+  static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+    var value = value
+    setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
   private static func finishConnecting(_ descriptor: Int32, _ deadline: Deadline) -> Int32 {
     while true {
       var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

@@ -183,25 +183,29 @@ struct DataOwnerWorker {
     }
   }
 
-  private func prepare(_ count: Int, _ session: DataOwnerSession, _ channel: FramedChannel) throws {
-    let start = SystemCall.seconds()
-    let before = channel.snapshot()
-    try session.prepare(count: count)
-    daemon.metrics.count(channel.meters - before, phase: "preparation")
-    daemon.metrics.preparedTotal.add(Double(count))
-    daemon.metrics.prepareSeconds.observe(SystemCall.seconds() - start)
+  /// Prepares in bulks of at most `chunk`, and of what fits one.
+  private func prepare(
+    _ count: Int, atMost chunk: Int = .max, _ session: DataOwnerSession, _ channel: FramedChannel
+  ) throws {
+    let limit = min(chunk, BulkLimits.maximum(for: daemon.plan.program))
+    var left = count
+    while left > 0 {
+      let bulk = min(left, limit)
+      let start = SystemCall.seconds()
+      let before = channel.snapshot()
+      try session.prepare(count: bulk)
+      daemon.metrics.count(channel.meters - before, phase: "preparation")
+      daemon.metrics.preparedTotal.add(Double(bulk))
+      daemon.metrics.prepareSeconds.observe(SystemCall.seconds() - start)
+      left -= bulk
+    }
   }
 
   private func serve(_ item: WorkItem, _ session: DataOwnerSession, _ channel: FramedChannel) throws {
     do {
       switch item.task {
       case .prepare(let count):
-        var left = count
-        while left > 0 {
-          let bulk = min(left, daemon.configuration.prepareChunk)
-          try prepare(bulk, session, channel)
-          left -= bulk
-        }
+        try prepare(count, atMost: daemon.configuration.prepareChunk, session, channel)
         daemon.queue.finish(item, .success(nil))
       case .query(let samples):
         daemon.queue.finish(item, .success(try ask(samples, session, channel)))

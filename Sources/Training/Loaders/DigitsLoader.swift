@@ -21,14 +21,22 @@ public enum DigitsLoader {
     return DataSplit(training: all.subset(0..<boundary), test: all.subset(boundary..<all.count))
   }
 
-  /// Path of the file that ships with the module.
+  /// Path of the file that ships with the module, beside the image that this code is part of or beside the program.
+  /// `Bundle.module` would stop the process where it is missing.
+  ///
+  /// - Throws: ``TrainingError/unreadable(path:reason:)`` where the resources are not installed.
   public static func bundledPath() throws -> String {
-    guard let url = Bundle.module.url(forResource: "digits.csv", withExtension: "gz") else {
+    let file = "PolyMPCNet_Training.resources/Resources/digits.csv.gz"
+    let folders = [Bundle(for: Anchor.self).bundleURL, Bundle.main.bundleURL]
+    let candidates = folders.map { $0.appendingPathComponent(file).path }
+    guard let found = candidates.first(where: { FileManager.default.isReadableFile(atPath: $0) }) else {
       throw TrainingError.unreadable(
-        path: "digits.csv.gz", reason: "the module's resources are not installed beside it")
+        path: "digits.csv.gz", reason: "the folder PolyMPCNet_Training.resources is not installed beside the program")
     }
-    return url.path
+    return found
   }
+
+  private final class Anchor {}
 
   static func parse(path: String) throws -> Dataset {
     let file = try GzipFile(path)
