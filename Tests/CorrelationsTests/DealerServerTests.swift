@@ -121,14 +121,12 @@ struct DealerServerTests {
   @Test("Words that are not below p are refused, wherever they come from", arguments: [PrimeField.modulus, .max])
   func notReduced(word: UInt64) throws {
     let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) }
-    let (one, two) = MemoryStream.pair()
-    let (sender, receiver) = (FramedChannel(one), FramedChannel(two))
     for kind in [FrameKind.linearCorrection, .oleCorrection, .oleDelta, .weightDifference] {
-      try sender.send(kind, [UInt8](repeating: 0, count: 8) + bytes)
+      let (one, two) = MemoryStream.pair()
+      try FramedChannel(one).send(kind, [UInt8](repeating: 0, count: 8) + bytes)
       #expect(throws: CorrelationError.unexpectedAnswer(what: "a word is not below p")) {
-        try receiver.receiveWords(kind, tensorCount: 1, count: 2, modulus: .field)
+        try FramedChannel(two).receiveWords(kind, tensorCount: 1, count: 2, modulus: .field)
       }
-      receiver.endReceive()
     }
   }
 }
