@@ -72,10 +72,26 @@ extension StopSignal {
 
 /// SIGTERM and SIGINT as a call on a thread of its own.
 public enum TerminationSignals {
-  /// Blocks both signals in this thread and those it starts later. Call it before any thread is started.
+  // Handlers and a pipe, not a blocked mask: libraries start threads while they are loaded, before any mask could be
+  // set, and a signal that reaches one of those would end the process.
+  private static let ends: (read: Int32, write: Int32) = {
+    var ends: [Int32] = [0, 0]
+    precondition(pipe(&ends) == 0, "a daemon needs two file descriptors to start")
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }()
+
+  /// Keeps both signals for ``handle(_:)`` from here on.
   public static func block() {
-    var set = mask()
-    pthread_sigmask(Int32(SIG_BLOCK), &set, nil)
+    _ = ends  // Made before a handler can need it.
+    for number in [SIGTERM, SIGINT] {
+      signal(number) { received in
+        let code = errno
+        var byte = UInt8(truncatingIfNeeded: received)
+        _ = write(TerminationSignals.ends.write, &byte, 1)
+        errno = code
+      }
+    }
     // A peer that vanishes is an error of a write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
   }
@@ -83,22 +99,17 @@ public enum TerminationSignals {
   /// Calls `first` at the first signal; the second one ends the process at once, with exit code 130.
   public static func handle(_ first: @escaping @Sendable (Int32) -> Void) {
     let thread = Thread {
-      var set = mask()
-      var received: Int32 = 0
-      sigwait(&set, &received)
-      first(received)
-      sigwait(&set, &received)
+      first(next())
+      _ = next()
       exit(130)
     }
     thread.name = "signals"
     thread.start()
   }
 
-  private static func mask() -> sigset_t {
-    var set = sigset_t()
-    sigemptyset(&set)
-    sigaddset(&set, SIGTERM)
-    sigaddset(&set, SIGINT)
-    return set
+  private static func next() -> Int32 {
+    var byte: UInt8 = 0
+    _ = SystemCall.retrying { read(ends.read, &byte, 1) }
+    return Int32(byte)
   }
 }

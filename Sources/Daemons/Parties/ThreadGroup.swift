@@ -29,7 +29,8 @@ final class ThreadGroup: Sendable {
   /// - Returns: whether they ended within the time.
   @discardableResult
   func join(seconds: Double = .infinity) -> Bool {
-    let deadline = seconds.isFinite ? Date(timeIntervalSinceNow: seconds) : Date.distantFuture
+    // A day stands for ever: Date.distantFuture traps in Foundation's conversion to a timespec.
+    let deadline = Date(timeIntervalSinceNow: min(seconds, 86_400))
     condition.lock()
     defer { condition.unlock() }
     while state.withLock({ $0 }) > 0 {
