@@ -92,6 +92,12 @@ public enum TerminationSignals {
         errno = code
       }
     }
+    // A starting program may have left both blocked; the mask is inherited.
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    sigaddset(&mask, SIGTERM)
+    sigaddset(&mask, SIGINT)
+    pthread_sigmask(Int32(SIG_UNBLOCK), &mask, nil)
     // A peer that vanishes is an error of a write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
   }
