@@ -48,6 +48,7 @@ let package = Package(
     library("Rings", ["CKernels"]),
     library("Randomness", ["COpenSSL", "Rings"]),
     library("Transport", ["COpenSSL", "Randomness"]),
+    library("Lattice", ["CKernels", "Randomness", "Rings"]),
     library("Programs", ["Rings"]),
     library("Correlations", ["Programs", "Randomness", "Rings", "Transport"]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
@@ -75,6 +76,7 @@ let package = Package(
     library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),
     tests("RingsTests", ["CGMP", "Rings"]),
     tests("RandomnessTests", ["Randomness", "Rings"]),
+    tests("LatticeTests", ["CGMP", "CKernels", "Lattice", "Randomness", "Rings"]),
     tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
     tests(
       "CorrelationsTests", ["Correlations", "Hardware", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
