@@ -120,4 +120,6 @@ void ck_add(ck_modulus modulus, const uint64_t *a, const uint64_t *b, size_t cou
 /// Overwrites memory in a way that the compiler may not remove.
 void ck_zeroize(void *memory, size_t bytes);
 
+#include "CKernelsLattice.h"
+
 #endif
