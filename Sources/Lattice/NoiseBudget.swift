@@ -4,7 +4,7 @@ import Glibc
 ///
 /// A response is sum_j w_j ct_j + v pk + (flood, e1) in Z_q[X]/(X^N + 1): plaintext factors w_j known to the responder,
 /// ciphertexts with errors of a centred binomial distribution (21 pairs of bits, variance 21/2) and of embedding
-/// (uniform within half a unit), secret s and v ternary. Its second component is switched to k1 bits.
+/// (uniform within half a unit, once or twice), secret s and v ternary. Its second component is switched to k1 bits.
 ///
 /// Security: let D be the noise of a response beside the flood, over all `outputs` coefficients. The flood hides D from
 /// the owner of the key: statistical distance at most 2^-40 for all coefficients together (``Flood``).
@@ -22,6 +22,9 @@ public struct NoiseBudget: Hashable, Sendable {
   public static let linearLimit = 64.0
   /// Variance of an encryption error: 21 pairs of bits.
   public static let errorVariance = 10.5
+  /// Variance of a fresh ciphertext's noise: the error, and twice the rounding of an embedded word, for the plaintext of
+  /// a free coefficient is the difference of two words that are embedded apart.
+  static let freshVariance = errorVariance + 2 / 12.0
 
   /// What is multiplied.
   public let use: NoiseUse
@@ -57,12 +60,12 @@ public struct NoiseBudget: Hashable, Sendable {
     let meanNorm = use.meanNorm(degree: degree)
     // e_pk v + e1 s: each coefficient is a sum of N products of variance 21/2 and 2/3.
     let publicKeyVariance = 2 * Double(degree) * Self.errorVariance * 2 / 3
-    let deviation = (meanNorm * meanNorm * (Self.errorVariance + 1 / 12) + publicKeyVariance).squareRoot()
+    let deviation = (meanNorm * meanNorm * Self.freshVariance + publicKeyVariance).squareRoot()
     let flood = try Flood(noiseDeviation: deviation, outputs: outputs)
 
     let normBound = use.normBound(degree: degree, bounds: bounds)
     let spread =
-      normBound * normBound * (Self.errorVariance + 1 / 12) + bounds.errorNorm2 * 2 / 3
+      normBound * normBound * Self.freshVariance + bounds.errorNorm2 * 2 / 3
       + bounds.ternaryNorm2 * Self.errorVariance
     let noise = flood.bound + bounds.factor * spread.squareRoot()
 
