@@ -62,6 +62,14 @@ void ck_wide_residues(uint64_t q, const uint64_t *values, size_t n, uint64_t *ou
   }
 }
 
+void ck_field_residues(uint64_t q, const uint64_t *words, size_t n, uint64_t *out) {
+  const uint64_t one = residue_shoup(1, q), p = FIELD_P % q;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t x = residue_mul(words[i], 1, one, q);
+    out[i] = residue_fold(x + q - (p & (0 - field_top(words[i]))), q);
+  }
+}
+
 // Garner's step: the x in [0, q0 q1) with residues r0, r1.
 static inline ck_wide garner(uint64_t q0, uint64_t q1, uint64_t inverse, uint64_t shoup, uint64_t one, uint64_t r0,
                              uint64_t r1) {

@@ -103,6 +103,9 @@ void ck_unpack_words(const uint8_t *bytes, size_t n, unsigned bits, uint64_t *va
 /// 128-bit integers (low, high) mod q, reduced.
 void ck_wide_residues(uint64_t q, const uint64_t *values, size_t n, uint64_t *out);
 
+/// Words of F_p, taken in (-p/2, p/2], mod q.
+void ck_field_residues(uint64_t q, const uint64_t *words, size_t n, uint64_t *out);
+
 /// The integer x in [-offset, q0 q1 - offset) with the given residues mod q0 and q1, plus offset, as (low, high).
 void ck_pair_to_wide(uint64_t q0, uint64_t q1, uint64_t q0_inverse, uint64_t q0_inverse_shoup, uint64_t offset,
                      const uint64_t *r0, const uint64_t *r1, size_t n, uint64_t *out);

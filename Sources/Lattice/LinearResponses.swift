@@ -1,0 +1,156 @@
+internal import CKernels
+public import Rings
+internal import Synchronization
+
+/// Transforms of a model's weight polynomials, kept up to a bound of memory: what does not fit is transformed again.
+///
+/// Shared by the sessions of one model; secret, overwritten when it goes.
+public final class WeightTransformCache: Sendable {
+  private struct Key: Hashable {
+    let step: Int
+    let inferences: Int
+    let weight: Int
+  }
+
+  private struct State {
+    var held = 0
+    var transforms: [Key: SecretWords] = [:]
+  }
+
+  private let state = Mutex(State())
+  private let limit: Int
+
+  /// - Parameter limitBytes: memory for transforms; zero keeps none.
+  public init(limitBytes: Int) { limit = max(0, limitBytes) }
+
+  /// Bytes in use.
+  public var bytes: Int { state.withLock { $0.held } }
+
+  func transform(step: Int, packing: LinearPacking, weight: Int, make: () -> SecretWords) -> SecretWords {
+    let key = Key(step: step, inferences: packing.inferences, weight: weight)
+    if let found = state.withLock({ $0.transforms[key] }) { return found }
+    let made = make()
+    state.withLock {
+      guard $0.transforms[key] == nil, $0.held + 8 * made.count <= limit else { return }
+      $0.transforms[key] = made
+      $0.held += 8 * made.count
+    }
+    return made
+  }
+}
+
+extension Responder {
+  /// Answers a linear layer for all inferences of a packing.
+  ///
+  /// Responses that share weight polynomials (bands of the same division) are summed side by side, so that each weight is
+  /// transformed once a call.
+  /// - Parameters:
+  ///   - inputs: one ciphertext an input polynomial, from ``CiphertextReader``.
+  ///   - weights: OIHW.
+  ///   - shares: one CHW result an inference; receives the model owner's share.
+  ///   - send: receives the bytes of the responses, by number of the output polynomial.
+  public func respondLinear(
+    step: Int, packing: LinearPacking, modulus: ModulusKind, inputs: [SecretWords],
+    weights: UnsafePointer<Int32>, cache: WeightTransformCache, flood: Flood, format: ResponseFormat,
+    shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
+  ) throws {
+    for group in packing.responseGroups() {
+      let sums = try sum(group, step: step, packing: packing, inputs: inputs, weights: weights, cache: cache)
+      for (output, sum) in zip(group, sums) {
+        let ranges = packing.outputRanges(output)
+        let (bytes, result) = respond(sum, modulus: modulus, format: format, flood: flood, ranges: ranges)
+        let words = SecretWords(uninitialized: packing.degree)
+        ranges.spread(result.pointer, into: words.pointer)
+        packing.gather(output: output, words.pointer, to: shares)
+        try send(bytes)
+      }
+    }
+  }
+
+  private func sum(
+    _ group: [Int], step: Int, packing: LinearPacking, inputs: [SecretWords], weights: UnsafePointer<Int32>,
+    cache: WeightTransformCache
+  ) throws -> [ProductSum] {
+    let ring = context
+    let sums = group.map { _ in ProductSum(context: ring) }
+    let products = group.map { Array(packing.products(output: $0)) }
+    let chunk = Int(CK_NTT_PAIRS)
+    for start in stride(from: 0, to: products[0].count, by: chunk) {
+      let range = start..<min(start + chunk, products[0].count)
+      let factors = range.map { index in
+        let weight = products[0][index].weight
+        return cache.transform(step: step, packing: packing, weight: weight) {
+          ring.weightTransform(packing, weight, weights)
+        }
+      }
+      for (sum, list) in zip(sums, products) {
+        let operands: [UnsafePointer<UInt64>] = range.map { UnsafePointer(inputs[list[$0].input].pointer) }
+        for prime in ring.primes.indices {
+          let offset = prime * ring.degree
+          sum.add(prime: prime, operands, factors.map { UnsafePointer($0.pointer + offset) })
+        }
+        sum.note(products: range.count)
+      }
+      withExtendedLifetime((factors, inputs)) {}
+    }
+    return sums
+  }
+}
+
+extension RingContext {
+  /// A weight polynomial's transform.
+  func weightTransform(_ packing: LinearPacking, _ weight: Int, _ weights: UnsafePointer<Int32>) -> SecretWords {
+    let values = SecretWords(uninitialized: (degree + 1) / 2)
+    let out = SecretWords(uninitialized: words)
+    values.pointer.withMemoryRebound(to: Int32.self, capacity: degree) {
+      packing.fill(weight: weight, from: weights, into: $0)
+      residues($0, out.pointer)
+    }
+    forward(out.pointer)
+    return out
+  }
+}
+
+extension LinearPacking {
+  /// Output polynomials that are sums over the same weight polynomials, in the order in which responses are sent.
+  func responseGroups() -> [[Int]] {
+    var groups: [[Int]] = []
+    var known: [Int: Int] = [:]
+    for output in 0..<outputCount {
+      let first = products(output: output).first!.weight
+      if let group = known[first] {
+        groups[group].append(output)
+      } else {
+        known[first] = groups.count
+        groups.append([output])
+      }
+    }
+    return groups
+  }
+
+  /// Bytes of all responses.
+  public func responseBytes(_ format: ResponseFormat) -> Int {
+    (0..<outputCount).reduce(0) { $0 + format.byteCount(degree: degree, count: outputValueCount($1)) }
+  }
+}
+
+extension Decryptor {
+  /// Reads the responses of a linear layer in the order in which they were sent.
+  ///
+  /// - Parameters:
+  ///   - receive: gives the next response, of the stated number of bytes.
+  ///   - shares: one CHW result an inference; receives the data owner's share.
+  public func readLinear(
+    packing: LinearPacking, modulus: ModulusKind, format: ResponseFormat, shares: [UnsafeMutablePointer<UInt64>],
+    receive: (Int) throws -> [UInt8]
+  ) throws {
+    let words = SecretWords(uninitialized: packing.degree)
+    for output in packing.responseGroups().joined() {
+      let ranges = packing.outputRanges(output)
+      let bytes = try receive(format.byteCount(degree: packing.degree, count: ranges.count))
+      let result = try read(bytes, modulus: modulus, format: format, ranges: ranges)
+      ranges.spread(result.pointer, into: words.pointer)
+      packing.gather(output: output, words.pointer, to: shares)
+    }
+  }
+}
