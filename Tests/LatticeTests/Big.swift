@@ -1,11 +1,10 @@
 import CGMP
 import Glibc
 
-/// An integer of GMP.
-final class Big: Equatable, CustomStringConvertible {
+/// An integer of GMP. Unchecked because of GMP's struct, which is written by its creator only.
+final class Big: Equatable, CustomStringConvertible, @unchecked Sendable {
   private var value = mpz_t()
   init(_ word: UInt64 = 0) { with { __gmpz_init_set_ui($0, CUnsignedLong(word)) } }
-  convenience init(_ wide: UInt128) { self.init(words: [UInt64(truncatingIfNeeded: wide), UInt64(wide >> 64)]) }
   /// Little-endian words.
   convenience init(words: [UInt64]) {
     self.init()

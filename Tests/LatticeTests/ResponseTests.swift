@@ -1,148 +1,194 @@
-import Lattice
+import CKernels
+import Glibc
 import Randomness
 import Rings
 import Testing
 
 @testable import Lattice
 
-/// Both parties of a preparation in one process: keys, streams, rings.
-struct Preparation {
-  let context: RingContext
-  let key: LatticeSecretKey
-  let encryptor: Encryptor
-  let reader: CiphertextReader
-  let responder: Responder
-  let decryptor: Decryptor
+@Suite struct OLEResponseTests {
+  private func run(variant: TransformVariant = .best, words: [UInt64]) throws -> (
+    alpha: [UInt64], u: [UInt64], v: [UInt64]
+  ) {
+    let parties = try LatticeParties(.ole, seed: 500, variant: variant)
+    let budget = try NoiseBudget(use: .ole, degree: 8192, primes: parties.context.primes, outputs: 1 << 20)
+    let slots = FieldNTT(degree: 8192)
+    let scratch = SecretWords(words)
+    let ciphertext = try parties.reader().read(parties.encryptor().encryptSlots(scratch.pointer, slots: slots))
+    let (alpha, u, v) = (SecretWords(zeros: 8192), SecretWords(zeros: 8192), SecretWords(zeros: 8192))
+    let format = ResponseFormat(.ole)
+    let bytes = parties.responder().respondOLE(
+      ciphertext: ciphertext, slots: slots, flood: budget.flood, format: format, alpha: alpha.pointer, u: u.pointer)
+    #expect(bytes.count == format.byteCount(degree: 8192, count: 8192))
+    try parties.decryptor().readOLE(bytes, slots: slots, format: format, v: v.pointer)
+    return (alpha.array(), u.array(), v.array())
+  }
 
-  static func stream(_ seed: UInt64) -> StreamGenerator { StreamGenerator(publicSeed: seed) }
+  @Test func sharesAddUpExactly() throws {
+    var draws = Draws(state: 3)
+    let p = PrimeField.modulus
+    let words = [0, 1, p - 1, p / 2, p / 2 + 1] + (0..<8187).map { _ in draws.word() % p }
+    for variant in TransformVariant.allCases where variant.isAvailable {
+      let (alpha, u, v) = try run(variant: variant, words: words)
+      for index in words.indices {
+        #expect(PrimeField.add(u[index], v[index]) == PrimeField.multiply(alpha[index], words[index]))
+      }
+      // Factors and shares are uniform: chi-squared over the top four bits, 15 degrees of freedom.
+      for values in [alpha, u, v] {
+        var counts = [Double](repeating: 0, count: 16)
+        for value in values { counts[Int(value >> 60)] += 1 }
+        #expect(counts.reduce(0) { $0 + ($1 - 512) * ($1 - 512) / 512 } < 50)
+        #expect(values.allSatisfy { $0 < p })
+      }
+    }
+  }
 
-  init(_ parameters: LatticeParameters, seed: UInt64) throws {
-    context = RingContext(parameters)
-    key = LatticeSecretKey(degree: parameters.degree, from: Self.stream(seed))
-    let transformed = key.transformed(in: context)
-    encryptor = Encryptor(
-      context: context, key: transformed, seed: Self.stream(seed + 1), randomness: Self.stream(seed + 2))
-    reader = CiphertextReader(context: context, seed: Self.stream(seed + 1))
-    let own = LatticePublicKey(
-      context: context, key: transformed, seed: Self.stream(seed + 3), randomness: Self.stream(seed + 4))
-    let received = try LatticePublicKey(context: context, bytes: own.bytes, seed: Self.stream(seed + 3))
-    responder = Responder(publicKey: received, publicWords: Self.stream(seed + 5), randomness: Self.stream(seed + 6))
-    decryptor = Decryptor(
-      context: Decryptor.makeContext(degree: parameters.degree), key: key, publicWords: Self.stream(seed + 5))
+  /// The noise that decides exactness is the flood's, its cut to `lowBits`, and the rounding of C1: half a unit would make
+  /// an error, and what is measured stays below what the budget says.
+  @Test func fractionsStayBelowTheBudget() throws {
+    let parties = try LatticeParties(.ole, seed: 600)
+    let budget = try NoiseBudget(use: .ole, degree: 8192, primes: parties.context.primes, outputs: 1 << 20)
+    // More low bits, so that what is left of the fraction can be seen: zero encrypted, shares known.
+    let use = NoiseUse(factors: .uniform, switchedBits: 74, lowBits: 20, isExact: true)
+    let format = ResponseFormat(use)
+    let ciphertext = try parties.reader().read(
+      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: 8192)))
+    let weight = SecretWords(zeros: parties.context.words)
+    let sum = ProductSum(context: parties.context)
+    for prime in parties.context.primes.indices {
+      sum.add(prime: prime, [ciphertext.pointer], [weight.pointer + prime * 8192])
+    }
+    let ranges = CoefficientRanges([0..<8192])
+    let (bytes, shares) = parties.responder().respond(
+      sum, modulus: .word, format: format, flood: budget.flood, ranges: ranges)
+    // Read with the unit moved up by 2^20: the results' low 20 bits are the fraction.
+    let fractions = try fractions(parties, bytes, format)
+    let read = try parties.decryptor().read(bytes, modulus: .word, format: format, ranges: ranges)
+    for index in 0..<8192 {
+      #expect(shares.pointer[index] &+ read.pointer[index] == 0)
+      #expect(abs(fractions[index]) < budget.errorUnits)
+    }
+    let measured = (fractions.reduce(0) { $0 + $1 * $1 } / 8192).squareRoot()
+    let flood = budget.flood.deviation * exp2(64 - budget.modulusBits)
+    let switching = (8192 * 2 / 3.0 / 12).squareRoot() * 0x1p-10
+    #expect(abs(measured / (flood * flood + switching * switching).squareRoot() - 1) < 0.1)
+  }
+
+  /// C0 + C1' s in units, less its nearest integer.
+  private func fractions(_ parties: LatticeParties, _ bytes: [UInt8], _ format: ResponseFormat) throws -> [Double] {
+    let ring = Decryptor.makeContext(degree: 8192)
+    var wide = [UInt64](repeating: 0, count: 2 * 8192)
+    ck_unpack_wide(bytes, 8192, UInt32(format.switchedBits), &wide)
+    let residues = SecretWords(zeros: ring.words)
+    for (index, q) in ring.primes.enumerated() { ck_wide_residues(q, wide, 8192, residues.pointer + index * 8192) }
+    ring.forward(residues.pointer)
+    let key = parties.key.transformed(in: ring)
+    ring.multiply(residues.pointer, key.pointer, residues.pointer)
+    ring.inverse(residues.pointer)
+    var lows = [UInt64](repeating: 0, count: 8192)
+    let low = Array(bytes[((8192 * format.switchedBits + 7) / 8)...])
+    ck_unpack_words(low, 8192, UInt32(format.lowBits), &lows)
+    return (0..<8192).map { index in
+      // One residue suffices mod 2^k1, as the product is lifted by both primes.
+      let field = SlowField(q: ring.primes[1])
+      let difference = field.add(
+        residues.pointer[8192 + index], field.negate(residues.pointer[index] % ring.primes[1]))
+      let digit = field.multiply(difference, field.inverse(ring.primes[0] % ring.primes[1]))
+      let product = UInt128(ring.primes[0]) * UInt128(ring.primes[1])
+      var lifted = Int128(UInt128(ring.primes[0]) * UInt128(digit) + UInt128(residues.pointer[index]))
+      if lifted > Int128(product / 2) { lifted -= Int128(product) }
+      // Units are 2^(k1 - 64).
+      let unit = Int128(1) << Int128(format.switchedBits - 64)
+      let rest = Double(lifted & (unit - 1)) / Double(unit)
+      let fraction = rest + (Double(lows[index]) + 0.5) * exp2(Double(-format.lowBits))
+      return fraction - fraction.rounded()
+    }
   }
 }
 
-@Suite struct ResponseTests {
-  static let geometries = [
-    LinearGeometry(inChannels: 3, outChannels: 16, inHeight: 32, inWidth: 32, kernel: 3, padding: 1),
-    LinearGeometry(
-      inChannels: 8, outChannels: 12, inHeight: 9, inWidth: 9, kernel: 3, stride: 2, padding: 1, groups: 2),
-    LinearGeometry(inChannels: 200, outChannels: 10, inHeight: 1, inWidth: 1, kernel: 1),
-  ]
+@Suite struct RerandomisationTests {
+  private let degree = 8192
 
-  @Test(arguments: geometries, [ModulusKind.field, .word])
-  func linearCorrelationHolds(_ geometry: LinearGeometry, _ modulus: ModulusKind) throws {
-    for (isFree, inferences) in [(true, 1), (false, 1), (true, 3)] {
-      let parties = try Preparation(.linear, seed: 100 + UInt64(inferences))
-      let packing = try LinearPacking(geometry: geometry, inferences: inferences, degree: 8192)
-      let generator = Preparation.stream(7)
-      let masks = (0..<inferences).map { _ in
-        generator.secretWords(modulus, count: geometry.inputShape.count)
-      }
-      let weights = generator.secretWords(.word, count: geometry.weightCount).array().map {
-        Int32($0 & 0x1ffff) - 0xffff
-      }
-      let use = try NoiseUse.linear(terms: packing.maximumWeightTerms, weightBound: 1 << 16)
-      let budget = try NoiseBudget(
-        use: use, degree: 8192, primes: parties.context.primes, outputs: geometry.outputShape.count * 20)
-      let format = ResponseFormat(use)
-      let inputs = try (0..<packing.inputCount).map { input in
-        let bytes = parties.encryptor.encrypt(
-          modulus, packing: packing, input: input, masks: masks.map(\.pointer), isFree: isFree)
-        #expect(bytes.count == packing.inputBytes(parties.context, modulus, input: input, isFree: isFree))
-        return try parties.reader.read(modulus, packing: packing, input: input, isFree: isFree, bytes: bytes)
-      }
-      var wire: [[UInt8]] = []
-      let (shares, known) = (Self.results(geometry, inferences), Self.results(geometry, inferences))
-      let cache = WeightTransformCache(limitBytes: 1 << 22)
-      try weights.withUnsafeBufferPointer {
-        try parties.responder.respondLinear(
-          step: 0, packing: packing, modulus: modulus, inputs: inputs, weights: $0.baseAddress!, cache: cache,
-          flood: budget.flood, format: format, shares: shares.map(\.pointer)
-        ) { wire.append($0) }
-      }
-      #expect(wire.reduce(0) { $0 + $1.count } == packing.responseBytes(format))
-      var next = 0
-      try parties.decryptor.readLinear(
-        packing: packing, modulus: modulus, format: format, shares: known.map(\.pointer)
-      ) { size in
-        next += 1
-        #expect(wire[next - 1].count == size)
-        return wire[next - 1]
-      }
-      let workspace = LinearWorkspace()
-      var worst = 0.0
-      for (index, mask) in masks.enumerated() {
-        let expected = SecretWords(uninitialized: geometry.outputShape.count)
-        let wide = SecretWords(
-          weights.map { modulus == .field ? PrimeField.reduce(signed: Int64($0)) : UInt64(bitPattern: Int64($0)) })
-        switch modulus {
-        case .field:
-          LinearMap.applyFull(
-            PrimeField.self, geometry: geometry, weights: wide, inputs: [mask], outputs: [expected],
-            workspace: workspace)
-        case .word:
-          LinearMap.applyFull(
-            Word64.self, geometry: geometry, weights: wide, inputs: [mask], outputs: [expected], workspace: workspace)
-        }
-        for position in 0..<expected.count {
-          worst = max(
-            worst,
-            Self.distance(
-              modulus, shares[index].pointer[position], known[index].pointer[position], expected.pointer[position]))
-        }
-      }
-      #expect(worst <= budget.errorUnits, "off by \(worst), bound \(budget.errorUnits)")
-      #expect(worst > 0 || geometry.outputShape.count < 100)
-      withExtendedLifetime((masks, shares, known)) {}
-    }
+  /// What the model owner would send without re-randomisation gives the weights away by one division, and what is sent
+  /// instead does not.
+  @Test func weightsAreHiddenByRerandomisationOnly() throws {
+    let parties = try LatticeParties(.linear, seed: 700)
+    let context = parties.context
+    var draws = Draws(state: 1)
+    let weights = (0..<degree).map { $0 % 7 == 0 ? Int32(draws.word() % 1000) - 500 : 0 }
+    let ciphertext = try parties.reader().read(parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }))
+    let sum = product(context, ciphertext, weights)
+    let second = sum.component(1)
+    #expect(divided(context, second, by: ciphertext) == weights.map(Int.init))
+
+    let format = ResponseFormat(try .linear(terms: degree, weightBound: 500))
+    let flood = try Flood(noiseDeviation: 1e6, outputs: 100)
+    let (bytes, _) = parties.responder().respond(
+      sum, modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<100]))
+    // The switched C1 is within one unit of the bare product's where nothing was added; here it is anywhere.
+    let bare = switched(context, second, format)
+    #expect(distances(bare, bare, format).allSatisfy { $0 == 0 })
+    let apart = distances(bytes, bare, format)
+    #expect(apart.count { $0 < 0x1p-8 } < 64 * 2)
+    #expect(abs(apart.reduce(0, +) / Double(degree) - 0.25) < 0.02)
   }
 
-  static func results(_ geometry: LinearGeometry, _ count: Int) -> [SecretWords] {
-    (0..<count).map { _ in SecretWords(zeros: geometry.outputShape.count) }
+  @Test func everyResponseIsDrawnAfresh() throws {
+    let parties = try LatticeParties(.linear, seed: 800)
+    let ciphertext = try parties.reader().read(parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }))
+    let responder = parties.responder()
+    let format = ResponseFormat(try .linear(terms: 1, weightBound: 1))
+    let flood = try Flood(noiseDeviation: 1e6, outputs: 100)
+    let responses = (0..<2).map { _ in
+      responder.respond(
+        product(parties.context, ciphertext, [1] + [Int32](repeating: 0, count: degree - 1)), modulus: .word,
+        format: format, flood: flood, ranges: CoefficientRanges([0..<100])
+      ).bytes
+    }
+    #expect(abs(distances(responses[0], responses[1], format).reduce(0, +) / Double(degree) - 0.25) < 0.02)
   }
 
-  static func distance(_ modulus: ModulusKind, _ a: UInt64, _ b: UInt64, _ expected: UInt64) -> Double {
-    switch modulus {
-    case .field: abs(Double(PrimeField.centered(PrimeField.subtract(PrimeField.add(a, b), expected))))
-    case .word: abs(Double(Int64(bitPattern: a &+ b &- expected)))
+  private func product(_ context: RingContext, _ ciphertext: SecretWords, _ weights: [Int32]) -> ProductSum {
+    let factor = SecretWords(zeros: context.words)
+    context.residues(weights, factor.pointer)
+    context.forward(factor.pointer)
+    let sum = ProductSum(context: context)
+    for prime in context.primes.indices {
+      sum.add(prime: prime, [ciphertext.pointer], [factor.pointer + prime * degree])
     }
+    withExtendedLifetime((ciphertext, factor)) {}
+    return sum
   }
 
-  @Test func obliviousLinearEvaluationIsExact() throws {
-    let parties = try Preparation(.ole, seed: 300)
-    let slots = FieldNTT(degree: 8192)
-    let format = ResponseFormat(.ole)
-    let budget = try NoiseBudget(use: .ole, degree: 8192, primes: parties.context.primes, outputs: 200_000)
-    for _ in 0..<3 {
-      let c = Preparation.stream(9).secretWords(.field, count: 8192)
-      for (index, extreme) in [0, 1, PrimeField.modulus - 1, PrimeField.half].enumerated() {
-        c.pointer[index] = extreme
+  /// C1 / a of the first prime in signed coefficients: the key holder knows a.
+  private func divided(_ context: RingContext, _ second: SecretWords, by ciphertext: SecretWords) -> [Int] {
+    let q = context.primes[0]
+    let field = SlowField(q: q)
+    var transformed = Array(second.array()[..<degree])
+    context.tables[0].forward(&transformed)
+    let uniform = ciphertext.array()[context.words..<context.words + degree]
+    var quotient = zip(transformed, uniform).map { field.multiply($0, field.inverse($1)) }
+    context.tables[0].inverse(&quotient)
+    return quotient.map { $0 > q / 2 ? Int($0) - Int(q) : Int($0) }
+  }
+
+  private func switched(_ context: RingContext, _ second: SecretWords, _ format: ResponseFormat) -> [UInt8] {
+    var fractions = [UInt64](repeating: 0, count: 2 * degree)
+    context.fractions(second.pointer, stride: degree, count: degree, &fractions)
+    var bytes = [UInt8](repeating: 0, count: (degree * format.switchedBits + 7) / 8)
+    ck_pack_fractions(fractions, degree, UInt32(format.switchedBits), &bytes)
+    return bytes
+  }
+
+  /// Distances of coefficients on the circle of length one: 1/4 on average where they have nothing to do with each other.
+  private func distances(_ a: [UInt8], _ b: [UInt8], _ format: ResponseFormat) -> [Double] {
+    let values = [a, b].map { bytes in
+      var wide = [UInt64](repeating: 0, count: 2 * degree)
+      ck_unpack_wide(bytes, degree, UInt32(format.switchedBits), &wide)
+      return (0..<degree).map {
+        (Double(wide[2 * $0 + 1]) * 0x1p64 + Double(wide[2 * $0])) * exp2(Double(-format.switchedBits))
       }
-      let scratch = SecretWords(c.array())
-      let bytes = parties.encryptor.encryptSlots(scratch.pointer, slots: slots)
-      let ciphertext = try parties.reader.read(bytes)
-      let (alpha, u, v) = (SecretWords(zeros: 8192), SecretWords(zeros: 8192), SecretWords(zeros: 8192))
-      let response = parties.responder.respondOLE(
-        ciphertext: ciphertext, slots: slots, flood: budget.flood, format: format, alpha: alpha.pointer, u: u.pointer)
-      try parties.decryptor.readOLE(response, slots: slots, format: format, v: v.pointer)
-      for index in 0..<8192 {
-        #expect(
-          PrimeField.add(u.pointer[index], v.pointer[index])
-            == PrimeField.multiply(alpha.pointer[index], c.pointer[index]))
-      }
-      #expect(Set(alpha.array()).count == 8192)
-      withExtendedLifetime((c, alpha, u, v)) {}
     }
+    return zip(values[0], values[1]).map { min(abs($0 - $1), 1 - abs($0 - $1)) }
   }
 }
