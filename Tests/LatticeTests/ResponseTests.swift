@@ -30,9 +30,7 @@ import Testing
     let words = [0, 1, p - 1, p / 2, p / 2 + 1] + (0..<8187).map { _ in draws.word() % p }
     for variant in TransformVariant.allCases where variant.isAvailable {
       let (alpha, u, v) = try run(variant: variant, words: words)
-      for index in words.indices {
-        #expect(PrimeField.add(u[index], v[index]) == PrimeField.multiply(alpha[index], words[index]))
-      }
+      #expect(same(zip(u, v).map(PrimeField.add), zip(alpha, words).map(PrimeField.multiply)))
       // Factors and shares are uniform: chi-squared over the top four bits, 15 degrees of freedom.
       for values in [alpha, u, v] {
         var counts = [Double](repeating: 0, count: 16)
@@ -119,7 +117,7 @@ import Testing
     let ciphertext = try parties.reader().read(parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }))
     let sum = product(context, ciphertext, weights)
     let second = sum.component(1)
-    #expect(divided(context, second, by: ciphertext) == weights.map(Int.init))
+    #expect(same(divided(context, second, by: ciphertext), weights.map(Int.init)))
 
     let format = ResponseFormat(try .linear(terms: degree, weightBound: 500))
     let flood = try Flood(noiseDeviation: 1e6, outputs: 100)

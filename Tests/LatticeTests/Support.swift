@@ -129,3 +129,6 @@ final class SlowTables {
 
 /// Instruction sets that this processor transforms with.
 let transformSets: [Int32] = [0, 1, 2].filter { ck_ntt_available($0) }
+
+/// Equality of long lists. A failed expectation on `==` would print their difference, which takes minutes.
+func same<Values: Collection>(_ a: Values, _ b: Values) -> Bool where Values.Element: Equatable { a.elementsEqual(b) }
