@@ -50,7 +50,7 @@ let package = Package(
     library("Transport", ["COpenSSL", "Randomness"]),
     library("Lattice", ["CKernels", "Randomness", "Rings"]),
     library("Programs", ["Rings"]),
-    library("Correlations", ["Programs", "Randomness", "Rings", "Transport"]),
+    library("Correlations", ["Lattice", "Programs", "Randomness", "Rings", "Transport"]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
     library("Networks", ["Programs", "Randomness", "Rings"]),
     library("Inference", ["Correlations", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),

@@ -64,7 +64,7 @@ struct InputLayout {
 
 extension LinearPacking {
   /// Bytes of an input polynomial on the wire.
-  func inputBytes(_ context: RingContext, _ modulus: ModulusKind, input: Int, isFree: Bool) -> Int {
+  public func inputBytes(_ context: RingContext, _ modulus: ModulusKind, input: Int, isFree: Bool) -> Int {
     let layout = InputLayout(self, input: input, isFree: isFree)
     return layout.freeBytes(context, modulus) + context.residueBytes(layout.fixedCount)
   }

@@ -1,0 +1,210 @@
+public import Lattice
+public import Programs
+public import Randomness
+public import Rings
+public import Transport
+
+/// The model owner's side of lattice preparation: no third party (Protocols/rlwe/spec.md).
+///
+/// Security: semi-honest parties; ring learning with errors at 128 bits, 2^-40 statistical an inference.
+public final class LatticeModelOwnerSource: ModelOwnerSource {
+  private let peer: FramedChannel
+  private let sessionID: Digest32
+  private let tables: LatticeTables
+  private let cache: WeightTransformCache
+  private let secret: SecretKey
+  private let publicSeed: [UInt8]
+  private var state: State?
+  private var serials: Range<UInt64> = 0..<0
+
+  private struct State {
+    let session: LatticeSession
+    let weights: any WeightProvider
+    let linearKey: LatticePublicKey
+    let oleKey: LatticePublicKey
+  }
+
+  /// - Parameters:
+  ///   - peer: channel to the data owner, after the hello.
+  ///   - sessionID: id of the session with the data owner.
+  ///   - cache: transforms of this model's weights, shared by its sessions.
+  ///   - randomness: the operating system's in products; injected in tests.
+  public init(
+    peer: FramedChannel, sessionID: Digest32, tables: LatticeTables, cache: WeightTransformCache,
+    randomness: any RandomByteSource = SystemRandom()
+  ) {
+    self.peer = peer
+    self.sessionID = sessionID
+    self.tables = tables
+    self.cache = cache
+    secret = SecretKey(count: 32, from: randomness)
+    publicSeed = randomness.bytes(32)
+  }
+
+  /// Gives the public seed, takes the public keys.
+  /// - Throws: ``CorrelationError``, `LatticeError`, `TransportError`
+  public func begin(program: Program, weights: any WeightProvider) throws {
+    try peer.send(.latticeSeed, publicSeed)
+    let session = LatticeSession(
+      tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: publicSeed), secret: secret)
+    let sizes = [tables.linear, tables.ole].map { LatticePublicKey.byteCount($0) }
+    let bytes = try peer.receive(.latticeKeys, byteCount: sizes[0] + sizes[1])
+    let linearKey = try LatticePublicKey(
+      context: tables.linear, bytes: Array(bytes[..<sizes[0]]), seed: session.publicStream(.latticePublicKey, step: 0))
+    let oleKey = try LatticePublicKey(
+      context: tables.ole, bytes: Array(bytes[sizes[0]...]), seed: session.publicStream(.latticePublicKey, step: 1))
+    state = State(session: session, weights: weights, linearKey: linearKey, oleKey: oleKey)
+  }
+
+  /// Nothing travels.
+  public func beginBulk(serials: Range<UInt64>) throws { self.serials = serials }
+
+  /// Answers the encrypted masks: s is what the responses leave it.
+  public func linear(step: Int) throws -> [SecretWords] {
+    let state = try current()
+    let (session, serial) = (state.session, serials.lowerBound)
+    let modulus = session.program.steps[step].tensor.modulus
+    let packing = try session.packing(step: step, count: serials.count)
+    let inputs = try receiveMasks(session, packing, step: step, modulus: modulus)
+    let (flood, format) = try session.linearBudget(packing)
+    let responder = Responder(
+      publicKey: state.linearKey, publicWords: session.publicStream(.latticeLinear, step: step, serial: serial),
+      randomness: session.secretStream(.latticeLinear, step: step, serial: serial))
+    let shares = serials.map { _ in SecretWords(uninitialized: packing.geometry.outputShape.count) }
+    try peer.beginSend(.latticeLinear, byteCount: packing.responseBytes(format))
+    try state.weights.withWeights(ofStep: step) { weights in
+      guard let base = weights.baseAddress, weights.count == packing.geometry.weightCount else {
+        preconditionFailure("weights do not match the geometry")
+      }
+      try responder.respondLinear(
+        step: step, packing: packing, modulus: modulus, inputs: inputs, weights: base, cache: cache, flood: flood,
+        format: format, shares: shares.map(\.pointer)
+      ) { bytes in
+        try bytes.withUnsafeBytes { try peer.write($0) }
+        try peer.flush()
+      }
+    }
+    try peer.endSend()
+    return withExtendedLifetime(shares) { shares }
+  }
+
+  private func receiveMasks(
+    _ session: LatticeSession, _ packing: LinearPacking, step: Int, modulus: ModulusKind
+  ) throws -> [SecretWords] {
+    let isFree = session.choosesMasks(step: step)
+    let reader = CiphertextReader(
+      context: tables.linear, seed: session.publicStream(.latticeMasks, step: step, serial: serials.lowerBound))
+    try peer.beginReceive(
+      .latticeMasks, byteCount: packing.inputBytes(tables.linear, modulus, isFree: isFree))
+    let inputs = try (0..<packing.inputCount).map { input in
+      let bytes = try peer.readBytes(packing.inputBytes(tables.linear, modulus, input: input, isFree: isFree))
+      return try reader.read(modulus, packing: packing, input: input, isFree: isFree, bytes: bytes)
+    }
+    peer.endReceive()
+    return inputs
+  }
+
+  /// Multiplies the encrypted shares by alpha, and the differences of pads by its choices.
+  public func activation(step: Int, receive: (Int, consuming ModelOwnerActivationMaterial) -> Void) throws {
+    let state = try current()
+    let tensor = state.session.program.steps[step].tensor
+    let (count, elements) = (tensor.shape.count, tensor.shape.count * serials.count)
+    let (alphas, products) = try products(state, step: step, elements: elements)
+    var transfer: (choices: SecretBytes, pads: SecretWords)?
+    if state.session.program.truncatesExactly(step) {
+      transfer = try transfers(state, step: step, elements: elements, modulus: tensor.modulus)
+    }
+    for position in 0..<serials.count {
+      let start = position * count
+      let own = transfer.map { made in
+        (
+          choices: made.choices.copyBits(start, count),
+          pads: LatticeSession.pads(made.pads, tensor.modulus, start: start, count: count, elements: elements)
+        )
+      }
+      receive(
+        position,
+        ModelOwnerActivationMaterial(
+          alpha: alphas.copy(start, count), u: products.copy(start, count), transfer: own))
+    }
+  }
+
+  private func products(_ state: State, step: Int, elements: Int) throws -> (alpha: SecretWords, u: SecretWords) {
+    let degree = tables.ole.degree
+    let alpha = SecretWords(uninitialized: (elements + degree - 1) / degree * degree)
+    let u = try exchange(state, .ole, step: step, elements: elements) { responder, place in
+      responder.uniformFactor(alpha.pointer + place, count: degree)
+      return UnsafePointer(alpha.pointer + place)
+    }
+    for place in stride(from: 0, to: alpha.count, by: degree) { tables.slots.slots(alpha.pointer + place) }
+    return (alpha, u)
+  }
+
+  /// Random transfers out of products by bits: u + v = rho d gives pad_rho = u where pad_0 = -v, pad_1 = d - v.
+  private func transfers(
+    _ state: State, step: Int, elements: Int, modulus: ModulusKind
+  ) throws -> (choices: SecretBytes, pads: SecretWords) {
+    let degree = tables.ole.degree
+    let stream = state.session.secretStream(.transferChoice, step: step, serial: serials.lowerBound)
+    let choices = SecretBytes(uninitialized: (elements + 7) / 8)
+    stream.fill(UnsafeMutableRawBufferPointer(choices.buffer))
+    if elements % 8 > 0 { choices.pointer[choices.count - 1] &= 1 << (elements % 8) - 1 }
+    let slots = LatticeSession.transferSlots(modulus, elements: elements)
+    let factor = SecretWords(uninitialized: degree)
+    let pads = try exchange(state, .transfer, step: step, elements: slots) { _, place in
+      for index in 0..<degree {
+        let element = (place + index) % elements
+        factor.pointer[index] =
+          place + index < slots ? UInt64(choices.pointer[element / 8] >> (element % 8) & 1) : 0
+      }
+      tables.slots.coefficients(factor.pointer)
+      return UnsafePointer(factor.pointer)
+    }
+    return (choices, pads)
+  }
+
+  /// Receives encrypted slots group by group, and answers each with its product by what `factor` gives (in coefficients).
+  private func exchange(
+    _ state: State, _ product: SlotProduct, step: Int, elements: Int,
+    factor: (Responder, Int) -> UnsafePointer<UInt64>
+  ) throws -> SecretWords {
+    let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
+    let groups = session.groups(elements: elements)
+    let u = SecretWords(uninitialized: groups.reduce(0, +) * degree)
+    let reader = CiphertextReader(
+      context: tables.ole, seed: session.publicStream(product.shares, step: step, serial: serial))
+    let responder = Responder(
+      publicKey: state.oleKey, publicWords: session.publicStream(product.products, step: step, serial: serial),
+      randomness: session.secretStream(product.products, step: step, serial: serial))
+    let (flood, format) = try session.budget(product)
+    let size = tables.ole.residueBytes(degree)
+    var place = 0
+    for group in groups {
+      try peer.beginReceive(.latticeShares, byteCount: group * size)
+      let ciphertexts = try (0..<group).map { _ in try reader.read(try peer.readBytes(size)) }
+      peer.endReceive()
+      try peer.beginSend(.latticeProducts, byteCount: group * format.byteCount(degree: degree, count: degree))
+      for ciphertext in ciphertexts {
+        let bytes = responder.respondProduct(
+          ciphertext: ciphertext, factor: factor(responder, place), slots: tables.slots, flood: flood, format: format,
+          u: u.pointer + place)
+        try bytes.withUnsafeBytes { try peer.write($0) }
+        try peer.flush()
+        place += degree
+      }
+      try peer.endSend()
+    }
+    return u
+  }
+
+  /// Nothing travels.
+  public func endBulk() throws { serials = 0..<0 }
+
+  /// Forgets the keys.
+  public func end() { state = nil }
+
+  private func current() throws -> State {
+    guard let state else { throw CorrelationError.unexpectedAnswer(what: "the source was not begun, or has ended") }
+    return state
+  }
+}

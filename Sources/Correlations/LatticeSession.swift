@@ -1,0 +1,186 @@
+internal import Lattice
+internal import Programs
+internal import Randomness
+internal import Rings
+public import Transport
+
+/// Rings and tables of lattice preparation: made once a process, some 10 ms and 3 MB, shared by all sessions.
+public final class LatticeTables: Sendable {
+  let linear: RingContext
+  let ole: RingContext
+  let decryption: RingContext
+  let slots: FieldNTT
+
+  /// Builds the tables for the product's parameters.
+  public init() {
+    linear = RingContext(.linear)
+    ole = RingContext(.ole)
+    decryption = Decryptor.makeContext(degree: LatticeParameters.linear.degree)
+    slots = FieldNTT(degree: LatticeParameters.ole.degree)
+  }
+}
+
+extension FrameKind {
+  // Lattice preparation, once a session.
+  /// Model owner -> data owner, 32 bytes: public seed of everything both draw alike.
+  public static let latticeSeed = FrameKind(rawValue: 0x15)
+  /// Data owner -> model owner: public keys of both rings.
+  public static let latticeKeys = FrameKind(rawValue: 0x16)
+  // Lattice preparation, once a bulk and step.
+  /// Data owner -> model owner, one a linear step: encrypted masks.
+  public static let latticeMasks = FrameKind(rawValue: 0x17)
+  /// Model owner -> data owner, one a linear step: responses.
+  public static let latticeLinear = FrameKind(rawValue: 0x18)
+  /// Data owner -> model owner: up to 16 ciphertexts of an activation step's shares c, in slots.
+  public static let latticeShares = FrameKind(rawValue: 0x19)
+  /// Model owner -> data owner: as many responses.
+  public static let latticeProducts = FrameKind(rawValue: 0x1a)
+}
+
+extension Purpose {
+  static let latticeSecretKey = Purpose(label: "lattice secret key")
+  static let latticePublicKey = Purpose(label: "lattice public key")
+  static let latticeMasks = Purpose(label: "lattice masks")
+  static let latticeLinear = Purpose(label: "lattice linear responses")
+  static let latticeShares = Purpose(label: "lattice shares")
+  static let latticeProducts = Purpose(label: "lattice products")
+  static let transferShares = Purpose(label: "lattice transfer shares")
+  static let transferProducts = Purpose(label: "lattice transfer products")
+}
+
+/// A product in slots of a step: what its streams are called, and its noise.
+enum SlotProduct {
+  /// alpha c.
+  case ole
+  /// rho (pad_1 - pad_0).
+  case transfer
+
+  var shares: Purpose { self == .ole ? .latticeShares : .transferShares }
+  var products: Purpose { self == .ole ? .latticeProducts : .transferProducts }
+  var use: NoiseUse { self == .ole ? .ole : .product }
+}
+
+/// What both ends of a lattice preparation compute alike from public values: plans of layers, budgets, formats, streams.
+final class LatticeSession {
+  /// Ciphertexts of an activation step that travel before their responses do: bounds memory, and keeps both ends at work.
+  static let group = 16
+
+  let tables: LatticeTables
+  let program: Program
+  private let sessionID: Digest32
+  private let publicSeed: SecretKey
+  private let secret: SecretKey
+  private var plans: [Int: (count: Int, packing: LinearPacking)] = [:]
+  /// Results that one inference sends back encrypted, over all steps: the statistical distance is shared among them.
+  private let outputs: Int
+
+  /// - Parameters:
+  ///   - publicSeed: known to both.
+  ///   - secret: this party's own.
+  init(tables: LatticeTables, program: Program, sessionID: Digest32, publicSeed: SecretKey, secret: SecretKey) {
+    self.tables = tables
+    self.program = program
+    self.sessionID = sessionID
+    self.publicSeed = publicSeed
+    self.secret = secret
+    outputs = program.steps.reduce(0) { sum, step in
+      switch step.operation {
+      case .linear: sum + step.tensor.shape.count
+      case .activation:
+        sum + step.tensor.shape.count + Self.transferSlots(step.tensor.modulus, elements: step.tensor.shape.count)
+      default: sum
+      }
+    }
+  }
+
+  /// A stream that both parties know.
+  func publicStream(_ purpose: Purpose, step: Int = 0, serial: UInt64 = 0) -> StreamGenerator {
+    stream(publicSeed, purpose, step, serial)
+  }
+
+  /// A stream of this party alone.
+  func secretStream(_ purpose: Purpose, step: Int = 0, serial: UInt64 = 0) -> StreamGenerator {
+    stream(secret, purpose, step, serial)
+  }
+
+  private func stream(_ key: SecretKey, _ purpose: Purpose, _ step: Int, _ serial: UInt64) -> StreamGenerator {
+    StreamGenerator(
+      key: KeyDerivation.derive(
+        secret: key, context: sessionID.bytes, purpose: purpose, layer: UInt32(step), serial: serial))
+  }
+
+  /// The placement of a linear step's masks for `count` inferences.
+  func packing(step: Int, count: Int) throws -> LinearPacking {
+    if let plan = plans[step], plan.count == count { return plan.packing }
+    guard case .linear(let geometry) = program.steps[step].operation else { preconditionFailure("not linear") }
+    let packing = try LinearPacking(
+      geometry: geometry, inferences: count, degree: tables.linear.degree, costs: Self.costs)
+    plans[step] = (count, packing)
+    return packing
+  }
+
+  /// Bytes first; more weights in one coefficient than these would widen the flood beyond the ring.
+  static var costs: PackingCosts {
+    var costs = PackingCosts()
+    costs.maximumWeightTerms = 1 << 16
+    return costs
+  }
+
+  /// Largest magnitude of a quantized weight (``WeightProvider``), for the noise.
+  static let weightBound = 1 << 17
+
+  /// The flood and the format of a linear step's responses.
+  func linearBudget(_ packing: LinearPacking) throws -> (flood: Flood, format: ResponseFormat) {
+    let use = try NoiseUse.linear(terms: packing.maximumWeightTerms, weightBound: Self.weightBound)
+    let budget = try NoiseBudget(
+      use: use, degree: tables.linear.degree, primes: tables.linear.primes, outputs: outputs)
+    return (budget.flood, ResponseFormat(use))
+  }
+
+  /// The flood and the format of products in slots.
+  func budget(_ product: SlotProduct) throws -> (flood: Flood, format: ResponseFormat) {
+    let budget = try NoiseBudget(
+      use: product.use, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
+    return (budget.flood, ResponseFormat(product.use))
+  }
+
+  /// Slots an activation's transfers take for `elements` elements: a word of Z_2^64 is made of two of F_p.
+  static func transferSlots(_ modulus: ModulusKind, elements: Int) -> Int {
+    modulus == .field ? elements : 2 * elements
+  }
+
+  /// Pads in the ring of the output, from pads in F_p. In Z_2^64: x + 2^32 y, at a distance below 2^-62 from uniform.
+  static func pads(_ words: SecretWords, _ modulus: ModulusKind, start: Int, count: Int, elements: Int) -> SecretWords {
+    let out = words.copy(start, count)
+    if modulus == .word {
+      for index in 0..<count { out.pointer[index] &+= words.pointer[elements + start + index] << 32 }
+    }
+    return out
+  }
+
+  /// Whether the masks that a linear step reads may be chosen by its encryption: they are drawn for the tensor that it reads,
+  /// and it is the first linear step to read that tensor.
+  func choosesMasks(step: Int) -> Bool {
+    let operand = program.steps[step].inputs[0]
+    return Self.drawsMasks(program.steps[operand].operation) && chooser(of: operand) == step
+  }
+
+  /// The linear step that chooses the masks of a tensor, if one does.
+  func chooser(of tensor: Int) -> Int? {
+    guard Self.drawsMasks(program.steps[tensor].operation) else { return nil }
+    return program.linearSteps.first { program.steps[$0].inputs[0] == tensor }
+  }
+
+  private static func drawsMasks(_ operation: StepOperation) -> Bool {
+    switch operation {
+    case .input, .activation: true
+    default: false
+    }
+  }
+
+  /// Sizes of the groups in which `elements` slots travel, in ciphertexts.
+  func groups(elements: Int) -> [Int] {
+    let ciphertexts = (elements + tables.ole.degree - 1) / tables.ole.degree
+    return stride(from: 0, to: ciphertexts, by: Self.group).map { min(Self.group, ciphertexts - $0) }
+  }
+}
