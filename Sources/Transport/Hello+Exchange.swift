@@ -63,6 +63,9 @@ extension Hello {
     try compare(
       "plan digest", "\(programDigest)", "\(peer.programDigest)",
       "make the plan anew from the same model and options on both sides")
+    try compare(
+      "source of correlated randomness", "\(source)", "\(peer.source)",
+      "give both parties the same source: --source lattice, or --source dealer with the same dealer")
     guard peer.nonce != nonce else {
       throw TransportError.malformedHello(reason: "it carries this side's own nonce, so it was reflected or replayed")
     }

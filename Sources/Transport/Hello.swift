@@ -19,6 +19,25 @@ public enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   }
 }
 
+/// Where the parties of a session take their correlated randomness from.
+public enum HelloSource: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+  /// Not stated: between a party and its dealer.
+  case unstated = 0
+  /// A trusted third process.
+  case dealer = 1
+  /// The two parties alone.
+  case lattice = 2
+
+  /// For people and logs.
+  public var description: String {
+    switch self {
+    case .unstated: "none"
+    case .dealer: "dealer"
+    case .lattice: "lattice"
+    }
+  }
+}
+
 /// The first message of a session, each way: everything that both ends must agree on before any protocol runs.
 ///
 /// 160 bytes, integers little-endian:
@@ -28,7 +47,8 @@ public enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
 /// | 0 | 8 | "POLYMPC" and a zero byte |
 /// | 8 | 4 | protocol version |
 /// | 12 | 1 | role |
-/// | 13 | 3 | zero |
+/// | 13 | 1 | source of correlated randomness |
+/// | 14 | 2 | zero |
 /// | 16 | 4 | ring identifier |
 /// | 20 | 4 | zero |
 /// | 24 | 8 | session number |
@@ -57,6 +77,8 @@ public struct Hello: Equatable, Sendable {
   public var sessionNumber: UInt64
   /// 32 fresh random bytes.
   public var nonce: Digest32
+  /// Where correlated randomness comes from.
+  public var source = HelloSource.unstated
 
   /// A hello with a fresh nonce.
   /// - Parameter randomness: the nonce's source; injected in tests only.
@@ -78,7 +100,7 @@ public struct Hello: Equatable, Sendable {
   public var bytes: [UInt8] {
     var out = Self.magic
     out.append(littleEndian: protocolVersion)
-    out += [role.rawValue, 0, 0, 0]
+    out += [role.rawValue, source.rawValue, 0, 0]
     out.append(littleEndian: ringIdentifier)
     out += [0, 0, 0, 0]
     out.append(littleEndian: sessionNumber)
@@ -97,10 +119,14 @@ public struct Hello: Equatable, Sendable {
     guard let role = Role(rawValue: bytes[12]) else {
       throw TransportError.malformedHello(reason: "role \(bytes[12]) does not exist")
     }
-    guard bytes[13..<16].allSatisfy({ $0 == 0 }), bytes[20..<24].allSatisfy({ $0 == 0 }) else {
+    guard let source = HelloSource(rawValue: bytes[13]) else {
+      throw TransportError.malformedHello(reason: "source \(bytes[13]) of correlated randomness does not exist")
+    }
+    guard bytes[14..<16].allSatisfy({ $0 == 0 }), bytes[20..<24].allSatisfy({ $0 == 0 }) else {
       throw TransportError.malformedHello(reason: "its reserved bytes are not zero")
     }
     self.role = role
+    self.source = source
     protocolVersion = UInt32(littleEndian: bytes[8..<12])
     ringIdentifier = UInt32(littleEndian: bytes[16..<20])
     sessionNumber = UInt64(littleEndian: bytes[24..<32])

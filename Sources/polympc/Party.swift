@@ -7,16 +7,15 @@ struct Party: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run one of the two parties' daemons.",
     discussion: """
-      The model owner listens; the data owner dials it, keeps inferences prepared, and answers polympc infer over a
+      By default the two parties prepare alone, by lattice cryptography; with --source dealer they rely on a third
+      process (polympc dealer --help says whom one has to trust then). The model owner listens; the data owner dials it, keeps inferences prepared, and answers polympc infer over a
       local socket. Either may be restarted without the other. SIGTERM ends a daemon after its running query.
 
       Examples:
         polympc party --role model-owner --identity model-owner --model digits.model \\
-          --listen 0.0.0.0:7700 --allow DATA-OWNER-FINGERPRINT \\
-          --dealer dealer.example:7800 --dealer-fingerprint FINGERPRINT
+          --listen 0.0.0.0:7700 --allow DATA-OWNER-FINGERPRINT
         polympc party --role data-owner --identity data-owner --plan digits.plan \\
-          --peer model.example:7700 --peer-fingerprint FINGERPRINT \\
-          --dealer dealer.example:7800 --dealer-fingerprint FINGERPRINT --control data-owner.sock
+          --peer model.example:7700 --peer-fingerprint FINGERPRINT --control data-owner.sock
         polympc party --config data-owner.yaml
 
       The files, with all keys and their defaults (those without one must be given):
@@ -24,16 +23,17 @@ struct Party: ParsableCommand {
         identity: FOLDER                       identity: FOLDER
         model: FILE                            plan: FILE
         listen: HOST:PORT                      peer: {address: HOST:PORT, fingerprint: F}
-        peers: [F, ...]                        dealer: {address: HOST:PORT, fingerprint: F}
-        dealer: {address: HOST:PORT,           control: SOCKET
-                 fingerprint: F}               sessions: 1
+        peers: [F, ...]                        control: SOCKET
+        source: lattice                        source: lattice
+        lattice: {cache: 256}                  sessions: 1
         sessions: 16                           prepare: {level: 64, chunk: 16}
         timeouts: {handshake: 10,              query: {timeout: 60, queue: 256, batch: 256}
                    message: 60, idle: 86400}   timeouts: {handshake: 10, message: 60}
         spin: 50                               spin: 50
         admin: 127.0.0.1:9100                  admin: 127.0.0.1:9101
         log: {level: info, format: text}       log: {level: info, format: text}
-      Times are seconds, spin is microseconds. Paths start at the file's folder.
+      With source: dealer both name it: dealer: {address: HOST:PORT, fingerprint: F}.
+      Times are seconds, spin is microseconds, cache is mebibytes. Paths start at the file's folder.
       """)
 
   @OptionGroup var daemon: DaemonOptions
@@ -67,6 +67,12 @@ struct Party: ParsableCommand {
   @Option(help: ArgumentHelp("Data owner: inferences kept prepared by each session.", valueName: "count"))
   var level: Int?
 
+  @Option(help: ArgumentHelp("Where correlated randomness comes from: lattice or dealer.", valueName: "source"))
+  var source: String?
+
+  @Option(help: ArgumentHelp("Model owner: memory for transformed weights, in mebibytes.", valueName: "mebibytes"))
+  var weightCache: Int?
+
   @Option(help: ArgumentHelp("The dealer's address.", valueName: "host:port"))
   var dealer: String?
 
@@ -83,7 +89,8 @@ struct Party: ParsableCommand {
         ("peer.address", peer, "--peer"), ("peer.fingerprint", peerFingerprint, "--peer-fingerprint"),
         ("control", control, "--control"), ("prepare.level", level.map(String.init), "--level"),
         ("dealer.address", dealer, "--dealer"), ("dealer.fingerprint", dealerFingerprint, "--dealer-fingerprint"),
-        ("sessions", sessions.map(String.init), "--sessions"),
+        ("sessions", sessions.map(String.init), "--sessions"), ("source", source, "--source"),
+        ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
       ]) + Overrides.list("peers", allow, "--allow")
   }
 

@@ -60,7 +60,8 @@ extension ModelOwnerConfiguration {
       model: try reader.path("model", "it is the file that polympc train made"),
       listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7700"),
       peers: try reader.fingerprints("peers", "it lists the fingerprints of the data owners that are let in"),
-      dealer: try reader.pinned("dealer"))
+      source: try reader.correlationSource())
+    weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
     sessions = try reader.integer("sessions", in: 1...1024, default: sessions)
     idleTimeout = try reader.seconds("timeouts.idle", in: 1...86400, default: idleTimeout)
     try reader.finish()
@@ -72,12 +73,13 @@ extension DataOwnerConfiguration {
     try reader.forbid("listen", "the data owner dials the model owner; give \"peer.address\"")
     try reader.forbid("model", "the model stays with the model owner; give \"plan\", the file of polympc export")
     try reader.forbid("peers", "the data owner has one peer; give \"peer.address\" and \"peer.fingerprint\"")
+    try reader.forbid("lattice.cache", "it bounds the model owner's transformed weights, and the role is data-owner")
     try reader.forbid("timeouts.idle", "the model owner decides how long a session may be idle")
     self.init(
       common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9101)),
       plan: try reader.path("plan", "it is the file that polympc export made of the model"),
       peer: try reader.pinned("peer"),
-      dealer: try reader.pinned("dealer"),
+      source: try reader.correlationSource(),
       control: try reader.path("control", "it is the path of the socket that polympc infer asks"))
     sessions = try reader.integer("sessions", in: 1...64, default: sessions)
     prepareLevel = try reader.integer("prepare.level", in: 0...1024, default: prepareLevel)
@@ -136,6 +138,20 @@ extension ConfigurationReader {
 
   mutating func requiredAddress(_ key: String, _ reason: String) throws -> NetworkAddress {
     try address(key, required(key, reason))
+  }
+
+  /// `source`, and `dealer` where that is the source. A dealer's address alone chooses it.
+  mutating func correlationSource() throws -> SourceConfiguration {
+    let text = try string("source")
+    switch text ?? (has("dealer.address") || has("dealer.fingerprint") ? "dealer" : "lattice") {
+    case "dealer": return .dealer(try pinned("dealer"))
+    case "lattice":
+      for key in ["dealer.address", "dealer.fingerprint"] {
+        try forbid(key, "the source is lattice, which needs no dealer; give source: dealer to use one")
+      }
+      return .lattice
+    default: throw invalid("source", "\"\(text ?? "")\" is neither lattice nor dealer")
+    }
   }
 
   /// `KEY.address` and `KEY.fingerprint`.

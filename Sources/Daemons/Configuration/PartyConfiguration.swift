@@ -1,4 +1,5 @@
 public import Randomness
+public import Transport
 
 /// Which of the two parties a daemon is.
 public enum PartyRole: String, CaseIterable, Sendable {
@@ -19,6 +20,22 @@ public struct PinnedAddress: Sendable, Equatable {
   public init(address: NetworkAddress, fingerprint: Digest32) {
     self.address = address
     self.fingerprint = fingerprint
+  }
+}
+
+/// Where a party takes correlated randomness from.
+public enum SourceConfiguration: Sendable, Equatable {
+  /// Lattice cryptography between the two parties.
+  case lattice
+  /// A trusted third process.
+  case dealer(PinnedAddress)
+
+  /// As the hello names it.
+  public var kind: HelloSource {
+    switch self {
+    case .lattice: .lattice
+    case .dealer: .dealer
+    }
   }
 }
 
@@ -53,8 +70,11 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   public var listen: NetworkAddress
   /// Certificates of the data owners that are let in.
   public var peers: [Digest32]
-  /// The dealer.
-  public var dealer: PinnedAddress
+  /// Where correlated randomness comes from.
+  public var source: SourceConfiguration
+  /// Mebibytes of transformed weights that are kept in memory for lattice preparation; what does not fit is transformed
+  /// again for each bulk.
+  public var weightCache: Int = 256
   /// Sessions served at once.
   public var sessions: Int = 16
   /// Seconds that a session may be idle.
@@ -62,13 +82,14 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
 
   /// Makes a configuration with the defaults.
   public init(
-    common: CommonConfiguration, model: String, listen: NetworkAddress, peers: [Digest32], dealer: PinnedAddress
+    common: CommonConfiguration, model: String, listen: NetworkAddress, peers: [Digest32],
+    source: SourceConfiguration = .lattice
   ) {
     self.common = common
     self.model = model
     self.listen = listen
     self.peers = peers
-    self.dealer = dealer
+    self.source = source
   }
 }
 
@@ -80,8 +101,8 @@ public struct DataOwnerConfiguration: Sendable, Equatable {
   public var plan: String
   /// The model owner.
   public var peer: PinnedAddress
-  /// The dealer.
-  public var dealer: PinnedAddress
+  /// Where correlated randomness comes from.
+  public var source: SourceConfiguration
   /// The Unix-domain socket on which `polympc infer` asks.
   public var control: String
   /// Sessions with the model owner, one thread each.
@@ -99,12 +120,13 @@ public struct DataOwnerConfiguration: Sendable, Equatable {
 
   /// Makes a configuration with the defaults.
   public init(
-    common: CommonConfiguration, plan: String, peer: PinnedAddress, dealer: PinnedAddress, control: String
+    common: CommonConfiguration, plan: String, peer: PinnedAddress, source: SourceConfiguration = .lattice,
+    control: String
   ) {
     self.common = common
     self.plan = plan
     self.peer = peer
-    self.dealer = dealer
+    self.source = source
     self.control = control
   }
 }

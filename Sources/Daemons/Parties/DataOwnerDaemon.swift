@@ -30,6 +30,7 @@ public final class DataOwnerDaemon: Sendable {
   let health = Mutex(Health())
   let stopSignal = StopSignal()
   let streams = StreamRegistry()
+  let sources: DataOwnerSources
   private let threads = ThreadGroup()
   private let control = Mutex<ControlServer?>(nil)
 
@@ -48,6 +49,7 @@ public final class DataOwnerDaemon: Sendable {
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
     queue = WorkQueue(limit: configuration.queueLimit)
+    sources = DataOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     let server = try ControlServer(path: configuration.control, stop: stopSignal, logger: logger)
     control.withLock { $0 = server }
   }
@@ -126,19 +128,13 @@ struct DataOwnerWorker {
     defer { channel.close() }
     let number = UInt64.random(in: 1...UInt64.max)
     let (_, sessionID) = try Hello.exchange(
-      channel, daemon.agreement.hello(.dataOwner, sessionNumber: number), expecting: [.modelOwner])
-    let link = DealerLink(
-      wire: wire.pinning([configuration.dealer.fingerprint]), address: configuration.dealer.address, options: options,
-      protocolsDigest: daemon.agreement.protocolsDigest)
-    let dealer = try link.open(as: .dataOwner)
-    let dealerRegistration = daemon.streams.add(dealer.stream)
-    defer { daemon.streams.remove(dealerRegistration) }
-    defer { dealer.close() }
-    // D = W - A names its dealer by tag; the cached one spares the transfer when neither side restarted.
-    let source = DealerDataOwnerSource(
-      dealer: dealer, peer: channel, sessionID: sessionID, cached: daemon.health.withLock { $0.difference })
-    let session = try DataOwnerSession(channel: channel, program: daemon.plan.program, source: source)
-    daemon.health.withLock { $0.difference = source.difference }
+      channel, daemon.agreement.hello(.dataOwner, source: configuration.source, sessionNumber: number),
+      expecting: [.modelOwner])
+    let source = try daemon.sources.open(
+      channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference })
+    defer { daemon.sources.close(source) }
+    let session = try DataOwnerSession(channel: channel, program: daemon.plan.program, source: source.source)
+    if let difference = source.difference { daemon.health.withLock { $0.difference = difference } }
     daemon.metrics.count(channel.meters, phase: "other")
     logger.info("a session began", metadata: ["number": "\(number)"])
     didConnect()

@@ -18,6 +18,7 @@ public final class ModelOwnerDaemon: Sendable {
   private let accepting: AcceptLoop
   private let streams = StreamRegistry()
   private let stopSignal = StopSignal()
+  private let sources: ModelOwnerSources
 
   /// Opens the listening port; ``start()`` begins to serve.
   ///
@@ -33,6 +34,7 @@ public final class ModelOwnerDaemon: Sendable {
     self.wire = wire
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
+    sources = ModelOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     accepting = try AcceptLoop(listen: configuration.listen, limit: configuration.sessions, logger: logger)
   }
 
@@ -89,17 +91,11 @@ public final class ModelOwnerDaemon: Sendable {
     defer { streams.remove(registration) }
     let channel = FramedChannel(stream)
     defer { channel.close() }
-    let (peer, sessionID) = try Hello.exchange(channel, agreement.hello(.modelOwner))
+    let (peer, sessionID) = try Hello.exchange(channel, agreement.hello(.modelOwner, source: configuration.source))
     logger[metadataKey: "peer"] = "\(stream.peerFingerprint)"
-    let link = DealerLink(
-      wire: wire.pinning([configuration.dealer.fingerprint]), address: configuration.dealer.address, options: options,
-      protocolsDigest: agreement.protocolsDigest)
-    let dealer = try link.open(as: .modelOwner)
-    let dealerRegistration = streams.add(dealer.stream)
-    defer { streams.remove(dealerRegistration) }
-    defer { dealer.close() }
-    let source = DealerModelOwnerSource(dealer: dealer, peer: channel, sessionID: sessionID)
-    let session = ModelOwnerSession(channel: channel, model: model, source: source)
+    let source = try sources.open(channel, sessionID: sessionID, options: options)
+    defer { sources.close(source) }
+    let session = ModelOwnerSession(channel: channel, model: model, source: source.source)
     logger.info("a session began", metadata: ["number": "\(peer.sessionNumber)"])
     try serve(session, channel, logger)
     return ["queries": "\(session.statistics.queries)", "samples": "\(session.statistics.samples)"]
