@@ -62,8 +62,8 @@ let package = Package(
     library(
       "Daemons",
       [
-        "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "Networks", "Programs", "ProtocolDescriptors",
-        "Randomness", "Rings", "Transport", "TwoParty", "Yams", "FlyingFox", logging,
+        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "Networks", "Programs",
+        "ProtocolDescriptors", "Randomness", "Rings", "Transport", "TwoParty", "Yams", "FlyingFox", logging,
       ]),
     .executableTarget(
       name: "polympc",

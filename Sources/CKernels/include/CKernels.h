@@ -120,6 +120,11 @@ void ck_add(ck_modulus modulus, const uint64_t *a, const uint64_t *b, size_t cou
 /// Overwrites memory in a way that the compiler may not remove.
 void ck_zeroize(void *memory, size_t bytes);
 
+/// Keeps this thread and those it starts on one core; false where the system refuses. For benchmarks.
+bool ck_pin_to_core(int core);
+/// Gives freed memory back to the system, so that peaks of resident memory can be told apart. For benchmarks.
+void ck_release_memory(void);
+
 #include "CKernelsLattice.h"
 
 #endif

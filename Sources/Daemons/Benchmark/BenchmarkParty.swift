@@ -1,0 +1,105 @@
+import Correlations
+import Foundation
+import Inference
+import Networks
+import Programs
+import Randomness
+import Rings
+import Transport
+
+/// What a benchmark's process is told.
+public struct BenchmarkSetting: Sendable {
+  /// The case.
+  public var benchmark: BenchmarkCase
+  /// Where correlated randomness comes from.
+  public var source: SourceConfiguration
+  /// TLS, or plain TCP.
+  public var wire: Wire
+  /// Queries prepared together.
+  public var inferences: Int
+
+  /// Makes a setting.
+  public init(benchmark: BenchmarkCase, source: SourceConfiguration, wire: Wire, inferences: Int) {
+    (self.benchmark, self.source, self.wire, self.inferences) = (benchmark, source, wire, inferences)
+  }
+
+  var limits: SessionLimits {
+    var limits = SessionLimits()
+    limits.bulk = min(BulkLimits.maximumInferences, inferences * benchmark.batch)
+    limits.maximumPrepared = max(limits.maximumPrepared, inferences * benchmark.batch)
+    return limits
+  }
+
+  /// The case's model; both parties make the same one of the same seeds, salt included.
+  func model() throws -> ModelFile {
+    guard var file = try Benchmarks.model(benchmark.network, seed: 1) else {
+      throw DaemonsError.input(source: "case \"\(benchmark.name)\"", reason: "there is no such network")
+    }
+    file.salt = [UInt8](repeating: 1, count: 32)
+    return file
+  }
+
+  static let options = StreamOptions(
+    spin: .microseconds(50), idleTimeout: .seconds(600), handshakeTimeout: .seconds(60))
+}
+
+/// The model owner of a benchmark: serves one session.
+public enum BenchmarkModelOwner {
+  /// Listens, says where, and serves one data owner.
+  ///
+  /// - Parameter isListening: called with the port once the model is ready.
+  /// - Returns: peak resident memory while serving, mebibytes.
+  public static func run(
+    _ setting: BenchmarkSetting, listen: NetworkAddress, isListening: (UInt16) throws -> Void
+  ) throws -> Double {
+    let served = try ServedModel(setting.model())
+    let sources = ModelOwnerSources(
+      ModelOwnerConfiguration(
+        common: CommonConfiguration(identity: ""), model: "", listen: listen, peers: [], source: setting.source),
+      agreement: served.agreement, wire: setting.wire, streams: StreamRegistry())
+    let listener = try TCPListener(host: listen.host, port: listen.port)
+    ProcessMemory.resetPeak()
+    try isListening(listener.port)
+    guard let connection = try listener.accept(timeout: .seconds(600)) else {
+      throw DaemonsError.refused(code: .timedOut, reason: "the data owner did not connect in 600 seconds")
+    }
+    let channel = FramedChannel(try setting.wire.accept(connection, options: BenchmarkSetting.options))
+    defer { channel.close() }
+    let (_, sessionID) = try Hello.exchange(channel, served.agreement.hello(.modelOwner, source: setting.source))
+    let source = try sources.open(channel, sessionID: sessionID, options: BenchmarkSetting.options)
+    defer { sources.close(source) }
+    try ModelOwnerSession(channel: channel, model: served.model, source: source.source, limits: setting.limits).serve()
+    return ProcessMemory.peak
+  }
+}
+
+/// The dealer of a benchmark: serves one pair.
+public enum BenchmarkDealer {
+  /// Listens, says where, and serves both parties.
+  public static func run(
+    wire: Wire, listen: NetworkAddress, isListening: (UInt16) throws -> Void
+  ) throws {
+    var limits = DealerLimits()
+    if case .plain = wire { limits.comparesFingerprints = false }
+    let server = DealerServer(
+      secret: SecretKey(count: 32, from: SystemRandom()), random: SystemRandom(), limits: limits)
+    let digest = try Agreement.currentProtocolsDigest()
+    let listener = try TCPListener(host: listen.host, port: listen.port)
+    try isListening(listener.port)
+    let threads = ThreadGroup()
+    for index in 0..<2 {
+      guard let connection = try listener.accept(timeout: .seconds(600)) else { return }
+      threads.start(name: "party-\(index)") {
+        // A party that breaks off ends the benchmark by its own error.
+        guard let stream = try? wire.accept(connection, options: BenchmarkSetting.options) else { return }
+        let channel = FramedChannel(stream)
+        defer { channel.close() }
+        guard (try? Hello.exchange(channel, Agreement.dealerHello(.dealer, protocolsDigest: digest))) != nil else {
+          return
+        }
+        _ = try? server.serve(channel) { false }
+      }
+    }
+    _ = threads.join(seconds: 86400)
+  }
+}

@@ -1,0 +1,56 @@
+import Daemons
+import Foundation
+import Randomness
+import Transport
+
+/// One process of a benchmark. It says "port N" once it listens, and at its end what it measured.
+struct BenchProcess {
+  let options: Bench
+  let benchmark: BenchmarkCase
+
+  /// What a model owner says at its end.
+  struct Memory: Codable {
+    var peakRssMb: Double
+  }
+
+  func play(_ role: String) throws {
+    if let core = options.core { ProcessMemory.pin(toCore: core) }
+    let setting = try setting()
+    switch role {
+    case "model-owner":
+      let peak = try BenchmarkModelOwner.run(setting, listen: try address(options.listen!)) {
+        Output.line("port \($0)")
+      }
+      try Output.json(Memory(peakRssMb: peak))
+    case "dealer":
+      try BenchmarkDealer.run(wire: setting.wire, listen: try address(options.listen!)) { Output.line("port \($0)") }
+    default:
+      let progress = ProgressLine()
+      let result = try BenchmarkDataOwner(setting).run(
+        peer: try address(options.peer!), phase: BenchmarkPhase(rawValue: options.phase)!,
+        repetitions: options.repetitions, net: options.net
+      ) { progress.show("\(benchmark.name): \(Output.percent($0))") }
+      progress.clear()
+      if options.json { try Output.json(result) } else { Bench.table([result]) }
+    }
+  }
+
+  private func setting() throws -> BenchmarkSetting {
+    let pins = try options.pin.map { try Digest32(fingerprint: $0) }
+    let wire: Wire =
+      try options.identity.map { .tls(try Identity.load(directory: $0), pinned: pins) } ?? .plain
+    var source = SourceConfiguration.lattice
+    if let dealer = options.dealer {
+      // The dealer's certificate is the last that was pinned.
+      source = .dealer(PinnedAddress(address: try address(dealer), fingerprint: pins.last ?? .zero))
+    }
+    return BenchmarkSetting(benchmark: benchmark, source: source, wire: wire, inferences: options.inferences)
+  }
+
+  private func address(_ text: String) throws -> NetworkAddress {
+    guard let address = NetworkAddress(text) else {
+      throw DaemonsError.input(source: "address \"\(text)\"", reason: "it is not host:port")
+    }
+    return address
+  }
+}
