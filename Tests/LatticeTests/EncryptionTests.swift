@@ -25,9 +25,9 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
       let bytes = encryptor.encrypt(kind, plaintext)
       #expect(bytes.count == parties.context.residueBytes(degree))
       let noise = parties.noise(try reader.read(bytes), kind, plaintext: plaintext)
-      #expect(noise.allSatisfy { abs($0) <= 22 })
+      #expect(noise.allSatisfy { $0.magnitude <= 22 })
       // The error's deviation is 3.24, and half a percent of a sample of 8192 is four deviations of its variance.
-      let variance = noise.reduce(0.0) { $0 + Double($1 * $1) } / Double(degree)
+      let variance = noise.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(degree)
       #expect(abs(variance - NoiseBudget.errorVariance) < 0.8)
     }
   }
@@ -52,7 +52,7 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
       packing.fill(input: input, from: masks.pointers.map { UnsafePointer($0) }, into: &plaintext)
       let noise = parties.noise(ciphertext, kind, plaintext: plaintext)
       for range in packing.ranges(input: input, of: .free) + packing.ranges(input: input, of: .fixed) {
-        #expect(range.allSatisfy { abs(noise[$0]) <= 23 })
+        #expect(range.allSatisfy { noise[$0].magnitude <= 23 })
       }
     }
     // Every element of every mask was chosen, and their top and low parts are uniform: chi-squared, 15 degrees.
@@ -167,11 +167,11 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
   func sharesAddUpToTheLayer(kind: ModulusKind, isFree: Bool) throws {
     let geometry = LinearGeometry(inChannels: 16, outChannels: 12, inHeight: 14, inWidth: 14, kernel: 3, padding: 1)
     let (errors, budget) = try run(kind, geometry, inferences: 2, isFree: isFree)
-    #expect(errors.allSatisfy { Double(abs($0)) <= budget.errorUnits })
+    #expect(errors.allSatisfy { Double($0.magnitude) <= budget.errorUnits })
     // Predicted: the flood in units, rounding of C1 (|s|^2 / 12 at 2^-6), and two roundings to integers.
     let flood = budget.flood.deviation * exp2(64 - budget.modulusBits)
     let variance = flood * flood + 8192 * 2 / 3.0 / 12 / 4096 + 2 / 12.0
-    let measured = errors.reduce(0.0) { $0 + Double($1 * $1) } / Double(errors.count)
+    let measured = errors.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(errors.count)
     #expect(abs(measured / variance - 1) < 0.15, "measured \(measured), predicted \(variance)")
   }
 
@@ -182,7 +182,7 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
       LinearGeometry(inFeatures: 300, outFeatures: 40),
     ] {
       let (errors, budget) = try run(.word, geometry, inferences: 1, isFree: true)
-      #expect(errors.allSatisfy { Double(abs($0)) <= budget.errorUnits }, "\(geometry)")
+      #expect(errors.allSatisfy { Double($0.magnitude) <= budget.errorUnits }, "\(geometry)")
     }
   }
 

@@ -104,6 +104,80 @@ import Testing
   }
 }
 
+/// Responses to encryptions of zero, whose errors are all that is left.
+@Suite struct ResponseNoiseTests {
+  private func zeroSum(_ parties: LatticeParties) throws -> ProductSum {
+    let degree = parties.context.degree
+    let ciphertext = try parties.reader().read(
+      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: degree)))
+    let sum = ProductSum(context: parties.context)
+    for prime in parties.context.primes.indices {
+      let weight = SecretWords(zeros: degree)
+      sum.add(prime: prime, [ciphertext.pointer], [weight.pointer])
+      withExtendedLifetime((ciphertext, weight)) {}
+    }
+    return sum
+  }
+
+  /// A flood of some hundred units shows in the results, at its width; of the coefficients that are read, each has its own.
+  @Test(arguments: [ModulusKind.word, .field]) func floodIsAdded(kind: ModulusKind) throws {
+    let parties = try LatticeParties(.linear, seed: 900)
+    let format = ResponseFormat(try .linear(terms: 1, weightBound: 1))
+    let flood = try Flood(noiseDeviation: 0x1p36, outputs: 1 << 10)
+    let ranges = CoefficientRanges([0..<4000, 4100..<8192])
+    let (bytes, shares) = parties.responder().respond(
+      try zeroSum(parties), modulus: kind, format: format, flood: flood, ranges: ranges)
+    let read = try parties.decryptor().read(bytes, modulus: kind, format: format, ranges: ranges)
+    let errors = zip(shares.array(), read.array()).map { Double(difference(kind, sum(kind, $0, $1), 0)) }
+    let bits = parties.context.primes.reduce(0) { $0 + log2(Double($1)) }
+    let units = flood.deviation * exp2(64 - bits)
+    let measured = (errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)).squareRoot()
+    #expect(units > 50)
+    #expect(abs(measured / units - 1) < 0.03)
+    #expect(abs(errors.reduce(0, +) / Double(errors.count)) < 0.05 * units)
+    #expect(Set(errors).count > 50)
+  }
+
+  /// One low bit suffices where noise is small, as what is cut off is made up for by half of it.
+  @Test(arguments: [1, 3]) func cutFractionsAreCentered(lowBits: Int) throws {
+    let parties = try LatticeParties(.ole, seed: 950)
+    let format = ResponseFormat(NoiseUse(factors: .uniform, switchedBits: 74, lowBits: lowBits, isExact: true))
+    let flood = try Flood(noiseDeviation: 1000, outputs: 1 << 13)
+    let ranges = CoefficientRanges([0..<8192])
+    let (bytes, shares) = parties.responder().respond(
+      try zeroSum(parties), modulus: .field, format: format, flood: flood, ranges: ranges)
+    let read = try parties.decryptor().read(bytes, modulus: .field, format: format, ranges: ranges)
+    #expect(zip(shares.array(), read.array()).allSatisfy { PrimeField.add($0, $1) == 0 })
+  }
+
+  /// C1 of a response is a v + e1: without e1, a division by a would give v. In a ring so small that C1 travels whole.
+  @Test func errorsAreAddedToTheSecondComponent() throws {
+    let parameters = try LatticeParameters(insecureForTests: 1024, primes: LatticePrimes.largest(bits: 36, count: 2))
+    let parties = try LatticeParties(parameters, seed: 970)
+    let context = parties.context
+    let format = ResponseFormat(NoiseUse(factors: .uniform, switchedBits: 100, lowBits: 1, isExact: true))
+    let flood = try Flood(noiseDeviation: 1, outputs: 1)
+    let (bytes, _) = parties.responder().respond(
+      try zeroSum(parties), modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<1]))
+    var wide = [UInt64](repeating: 0, count: 2048)
+    ck_unpack_wide(bytes, 1024, 100, &wide)
+    let product = context.primes.reduce(Big(1)) { $0 * Big($1) }
+    let q = context.primes[0]
+    let field = SlowField(q: q)
+    var second = (0..<1024).map { index in
+      let value = Big(words: [wide[2 * index], wide[2 * index + 1]])
+      return (Big.rounded(value * product, by: Big(1) << 100) % Big(q)).word
+    }
+    context.tables[0].forward(&second)
+    let uniform = Array(parties.publicKey.second.array()[..<1024])
+    var quotient = zip(second, uniform).map { field.multiply($0, field.inverse($1)) }
+    context.tables[0].inverse(&quotient)
+    #expect(quotient.count { $0 <= 1 || $0 == q - 1 } < 10)
+    // The division is by the right number: a / a is one.
+    #expect(zip(uniform, uniform).allSatisfy { field.multiply($0, field.inverse($1)) == 1 })
+  }
+}
+
 @Suite struct RerandomisationTests {
   private let degree = 8192
 
