@@ -33,6 +33,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
@@ -51,9 +52,13 @@ let package = Package(
     library("Lattice", ["CKernels", "Randomness", "Rings"]),
     library("Programs", ["Rings"]),
     library("Correlations", ["Lattice", "Programs", "Randomness", "Rings", "Transport"]),
+    library(
+      "MaterialStore", ["Randomness", "Rings", "Transport", .product(name: "GRDB", package: "GRDB.swift")]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
     library("Networks", ["Programs", "Randomness", "Rings"]),
-    library("Inference", ["Correlations", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
+    library(
+      "Inference",
+      ["Correlations", "MaterialStore", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
     library("Training", ["COpenBLAS", "CZlib", "Networks", "Rings"], resources: [.copy("Resources")]),
     .target(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
@@ -62,14 +67,14 @@ let package = Package(
     library(
       "Daemons",
       [
-        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "Networks", "Programs",
+        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks", "Programs",
         "ProtocolDescriptors", "Randomness", "Rings", "Transport", "TwoParty", "Yams", "FlyingFox", logging,
       ]),
     .executableTarget(
       name: "polympc",
       dependencies: [
-        "Correlations", "Daemons", "Hardware", "Inference", "Networks", "Programs", "Randomness", "Rings", "Training",
-        "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Correlations", "Daemons", "Hardware", "Inference", "MaterialStore", "Networks", "Programs", "Randomness",
+        "Rings", "Training", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),
@@ -81,6 +86,9 @@ let package = Package(
       "CorrelationsTests", ["Correlations", "Hardware", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
     tests(
       "TwoPartyTests", ["Correlations", "Programs", "Randomness", "Rings", "TestSupport", "Transport", "TwoParty"]),
+    tests(
+      "MaterialStoreTests",
+      ["Correlations", "Inference", "MaterialStore", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
     tests("HardwareTests", ["Hardware", "Programs", "Rings"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),

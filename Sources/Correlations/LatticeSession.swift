@@ -71,7 +71,7 @@ final class LatticeSession {
   private let publicSeed: SecretKey
   private let secret: SecretKey
   private var plans: [Int: (count: Int, packing: LinearPacking)] = [:]
-  /// Results that one inference sends back encrypted, over all steps: the statistical distance is shared among them.
+  /// Coefficients that are sent back encrypted for one inference, at most: they share the statistical distance.
   private let outputs: Int
 
   /// - Parameters:
@@ -83,12 +83,16 @@ final class LatticeSession {
     self.sessionID = sessionID
     self.publicSeed = publicSeed
     self.secret = secret
+    let degree = tables.ole.degree
     outputs = program.steps.reduce(0) { sum, step in
+      let count = step.tensor.shape.count
       switch step.operation {
-      case .linear: sum + step.tensor.shape.count
+      case .linear: return sum + count
       case .activation:
-        sum + step.tensor.shape.count + Self.transferSlots(step.tensor.modulus, elements: step.tensor.shape.count)
-      default: sum
+        // Whole ciphertexts leave, what fills up the last one included.
+        let slots = [count, Self.transferSlots(step.tensor.modulus, elements: count)]
+        return slots.reduce(sum) { $0 + ($1 + degree - 1) / degree * degree }
+      default: return sum
       }
     }
   }

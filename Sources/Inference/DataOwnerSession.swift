@@ -1,4 +1,5 @@
 public import Correlations
+public import MaterialStore
 public import Programs
 import Rings
 public import Transport
@@ -12,8 +13,11 @@ public final class DataOwnerSession {
   private let program: Program
   private let source: any DataOwnerSource
   private let limits: SessionLimits
+  private let store: StoreSession?
   private var pool = MaterialPool<DataOwnerMaterial>()
   private var nextPrepared: UInt64 = 0
+  // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
+  private var nextPooled: UInt64 = 0
   private var isEnded = false
   /// What was done so far.
   public private(set) var statistics = SessionStatistics()
@@ -24,20 +28,29 @@ public final class DataOwnerSession {
   ///   - channel: to the model owner, after the hello.
   ///   - program: validated.
   ///   - source: where material comes from.
+  ///   - store: where it waits; without one it waits in memory and is gone with the session.
   /// - Throws: what the source throws.
   public init(
-    channel: FramedChannel, program: Program, source: any DataOwnerSource, limits: SessionLimits = SessionLimits()
+    channel: FramedChannel, program: Program, source: any DataOwnerSource, store: StoreSession? = nil,
+    limits: SessionLimits = SessionLimits()
   ) throws {
     self.channel = channel
     self.program = program
     self.source = source
+    self.store = store
     self.limits = limits
     try program.validate()
     try source.begin(program: program)
   }
 
   /// Inferences prepared and not used.
-  public var prepared: Int { pool.count }
+  public var prepared: Int { pool.count + (store?.readyCount ?? 0) }
+
+  /// How many more inferences can be prepared: what memory or the store has room for.
+  public var room: Int {
+    guard let store else { return max(0, limits.maximumPrepared - pool.count) }
+    return max(0, (try? store.room()) ?? 0) / max(1, DataOwnerMaterial.byteCount(program))
+  }
 
   /// Prepares inferences in advance, in bulks.
   ///
@@ -45,8 +58,8 @@ public final class DataOwnerSession {
   /// - Throws: `TransportError`, `CorrelationError`, ``InferenceError``; after an error the session is over.
   public func prepare(count: Int) throws {
     guard !isEnded else { throw InferenceError.sessionEnded }
-    guard count >= 0, pool.count + count <= limits.maximumPrepared else {
-      throw InferenceError.storeFull(asked: count, held: pool.count, limit: limits.maximumPrepared)
+    guard count >= 0, count <= room else {
+      throw InferenceError.storeFull(asked: count, held: prepared, limit: prepared + room)
     }
     try guarded {
       let last = nextPrepared + UInt64(count)
@@ -59,14 +72,22 @@ public final class DataOwnerSession {
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)
     try channel.send(.prepare, range.bytes)
+    var failure: (any Error)?
     try Preparation.dataOwner(program: program, source: source, serials: serials) { material in
       let serial = material.serial
-      pool.add(material, serial: serial)
+      guard let store else {
+        pool.add(material, serial: serial)
+        nextPooled = serial + 1
+        return
+      }
+      do { try store.add(try material.encoded(program), serial: serial) } catch { failure = failure ?? error }
     }
+    if let failure { throw failure }
     nextPrepared = serials.upperBound
     guard try channel.receive(.prepared, byteCount: SerialRange.byteCount) == range.bytes else {
       throw CorrelationError.unexpectedAnswer(what: "the range that the model owner prepared")
     }
+    try store?.commit()
     statistics.prepared += serials.count
   }
 
@@ -84,11 +105,28 @@ public final class DataOwnerSession {
     for (index, sample) in samples.enumerated() where sample.count != program.input.shape.count {
       throw InferenceError.wrongInputSize(sample: index, found: sample.count, expected: program.input.shape.count)
     }
-    if pool.count < samples.count {
+    if pool.count < samples.count { try guarded { try lease(samples.count) } }
+    if pool.count < samples.count, store != nil {
+      statistics.preparedOnDemand += samples.count - pool.count
+      try prepare(count: samples.count - pool.count)
+      try guarded { try lease(samples.count) }
+      guard pool.count >= samples.count else {
+        throw InferenceError.storeFull(asked: samples.count, held: pool.count, limit: samples.count)
+      }
+    } else if pool.count < samples.count {
       statistics.preparedOnDemand += samples.count - pool.count
       try prepare(count: samples.count - pool.count)
     }
     return try guarded { try ask(samples) }
+  }
+
+  /// Takes rows out of the store ahead of queries, so that no query waits for a disk: at least `wanted`, and some more.
+  private func lease(_ wanted: Int) throws {
+    guard let store else { return }
+    for bytes in try store.lease(max(wanted - pool.count, limits.lease)) {
+      pool.add(try DataOwnerMaterial.decode(bytes, program: program, serial: nextPooled), serial: nextPooled)
+      nextPooled += 1
+    }
   }
 
   private func ask(_ samples: [[Int64]]) throws -> [[Int64]] {
@@ -132,6 +170,7 @@ public final class DataOwnerSession {
   private func guarded<R>(_ body: () throws -> R) throws -> R {
     do { return try body() } catch {
       isEnded = true
+      store?.abandon()
       source.end()
       channel.close()
       throw error

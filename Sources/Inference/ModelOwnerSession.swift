@@ -1,4 +1,5 @@
 public import Correlations
+public import MaterialStore
 import Programs
 import Rings
 public import Transport
@@ -14,40 +15,51 @@ public final class ModelOwnerSession {
   private let limits: SessionLimits
   private let workspace = LinearWorkspace()
   private var pool = MaterialPool<ModelOwnerMaterial>()
+  private let store: StoreSession?
   private var nextPrepared: UInt64 = 0
+  // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
+  private var nextPooled: UInt64 = 0
   /// What was done so far.
   public private(set) var statistics = SessionStatistics()
 
   /// - Parameters:
   ///   - channel: to the data owner, after the hello.
   ///   - source: where material comes from.
+  ///   - store: where it waits; without one it waits in memory and is gone with the session.
   public init(
-    channel: FramedChannel, model: ModelOwnerModel, source: any ModelOwnerSource,
+    channel: FramedChannel, model: ModelOwnerModel, source: any ModelOwnerSource, store: StoreSession? = nil,
     limits: SessionLimits = SessionLimits()
   ) {
     self.channel = channel
     self.model = model
     self.source = source
+    self.store = store
     self.limits = limits
   }
 
   /// Inferences prepared and not used.
-  public var prepared: Int { pool.count }
+  public var prepared: Int { pool.count + (store?.readyCount ?? 0) }
 
   /// Serves until the data owner leaves, or until `shouldStop`, asked between queries, says so.
   ///
   /// - Parameter didAnswer: called after each query with its samples.
   /// - Throws: `TransportError`, `CorrelationError`, `TwoPartyError`, ``InferenceError``; the session is over then and its material gone.
   public func serve(shouldStop: () -> Bool = { false }, didAnswer: (Int) -> Void = { _ in }) throws {
-    defer { source.end() }
+    defer {
+      store?.abandon()
+      source.end()
+    }
     try source.begin(program: model.program, weights: model)
     while true {
       while !(try channel.waitReadable(timeout: .milliseconds(500))) { if shouldStop() { return } }
-      let (kind, payload) = try channel.receiveAny([
+      var allowed: [FrameKind: Int] = [
         .prepare: SerialRange.byteCount, .query: SerialRange.byteCount, .goodbye: 0,
-      ])
+      ]
+      if store != nil { allowed[.storeTake] = 4 }
+      let (kind, payload) = try channel.receiveAny(allowed)
       switch kind {
       case .prepare: try prepare(try SerialRange(payload))
+      case .storeTake: try lease(payload)
       case .query:
         let range = try SerialRange(payload)
         try answer(range)
@@ -62,16 +74,36 @@ public final class ModelOwnerSession {
     guard range.serials.lowerBound == nextPrepared else {
       throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: nextPrepared)
     }
-    guard pool.count + range.serials.count <= limits.maximumPrepared else {
-      throw InferenceError.storeFull(asked: range.serials.count, held: pool.count, limit: limits.maximumPrepared)
+    let room =
+      try store.map { try $0.room() / max(1, ModelOwnerMaterial.byteCount(model.program)) }
+      ?? limits.maximumPrepared - pool.count
+    guard range.serials.count <= room else {
+      throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))
     }
-    try Preparation.modelOwner(program: model.program, source: source, serials: range.serials) { material in
+    let program = model.program
+    var failure: (any Error)?
+    try Preparation.modelOwner(program: program, source: source, serials: range.serials) { material in
       let serial = material.serial
-      pool.add(material, serial: serial)
+      guard let store else {
+        pool.add(material, serial: serial)
+        nextPooled = serial + 1
+        return
+      }
+      do { try store.add(try material.encoded(program), serial: serial) } catch { failure = failure ?? error }
     }
+    if let failure { throw failure }
     nextPrepared = range.serials.upperBound
     statistics.prepared += range.serials.count
     try channel.send(.prepared, range.bytes)
+    try store?.commit()
+  }
+
+  /// Gives rows to the pool once their deletion is committed.
+  private func lease(_ header: [UInt8]) throws {
+    for bytes in try store!.answerLease(header) {
+      pool.add(try ModelOwnerMaterial.decode(bytes, program: model.program, serial: nextPooled), serial: nextPooled)
+      nextPooled += 1
+    }
   }
 
   private func answer(_ range: SerialRange) throws {

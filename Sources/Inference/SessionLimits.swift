@@ -6,6 +6,8 @@ public struct SessionLimits: Sendable {
   public var maximumPrepared = 1024
   /// Inferences prepared together, layer by layer: more cost memory, fewer repeat the work that a bulk shares.
   public var bulk = 8
+  /// Inferences taken out of a store at once, ahead of queries; what is not used by the end of a session is lost.
+  public var lease = 8
 
   /// The defaults.
   public init() {}

@@ -48,7 +48,7 @@ extension RandomByteSource {
 }
 
 /// The operating system's generator, getrandom(2).
-public final class SystemRandom: RandomByteSource {
+public final class SystemRandom: RandomByteSource, Sendable {
   /// Needs no preparation.
   public init() {}
 

@@ -66,6 +66,9 @@ extension Hello {
     try compare(
       "source of correlated randomness", "\(source)", "\(peer.source)",
       "give both parties the same source: --source lattice, or --source dealer with the same dealer")
+    try compare(
+      "use of a store", usesStore ? "a store" : "none", peer.usesStore ? "a store" : "none",
+      "give both parties a store for prepared material (--store), or neither")
     guard peer.nonce != nonce else {
       throw TransportError.malformedHello(reason: "it carries this side's own nonce, so it was reflected or replayed")
     }

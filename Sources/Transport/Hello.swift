@@ -48,7 +48,8 @@ public enum HelloSource: UInt8, Sendable, CaseIterable, CustomStringConvertible 
 /// | 8 | 4 | protocol version |
 /// | 12 | 1 | role |
 /// | 13 | 1 | source of correlated randomness |
-/// | 14 | 2 | zero |
+/// | 14 | 1 | 1 where prepared material waits in a store, else 0 |
+/// | 15 | 1 | zero |
 /// | 16 | 4 | ring identifier |
 /// | 20 | 4 | zero |
 /// | 24 | 8 | session number |
@@ -79,6 +80,8 @@ public struct Hello: Equatable, Sendable {
   public var nonce: Digest32
   /// Where correlated randomness comes from.
   public var source = HelloSource.unstated
+  /// Whether prepared material waits in a store, at both ends or at neither.
+  public var usesStore = false
 
   /// A hello with a fresh nonce.
   /// - Parameter randomness: the nonce's source; injected in tests only.
@@ -100,7 +103,7 @@ public struct Hello: Equatable, Sendable {
   public var bytes: [UInt8] {
     var out = Self.magic
     out.append(littleEndian: protocolVersion)
-    out += [role.rawValue, source.rawValue, 0, 0]
+    out += [role.rawValue, source.rawValue, usesStore ? 1 : 0, 0]
     out.append(littleEndian: ringIdentifier)
     out += [0, 0, 0, 0]
     out.append(littleEndian: sessionNumber)
@@ -122,11 +125,12 @@ public struct Hello: Equatable, Sendable {
     guard let source = HelloSource(rawValue: bytes[13]) else {
       throw TransportError.malformedHello(reason: "source \(bytes[13]) of correlated randomness does not exist")
     }
-    guard bytes[14..<16].allSatisfy({ $0 == 0 }), bytes[20..<24].allSatisfy({ $0 == 0 }) else {
+    guard bytes[14] <= 1, bytes[15] == 0, bytes[20..<24].allSatisfy({ $0 == 0 }) else {
       throw TransportError.malformedHello(reason: "its reserved bytes are not zero")
     }
     self.role = role
     self.source = source
+    usesStore = bytes[14] == 1
     protocolVersion = UInt32(littleEndian: bytes[8..<12])
     ringIdentifier = UInt32(littleEndian: bytes[16..<20])
     sessionNumber = UInt64(littleEndian: bytes[24..<32])

@@ -18,7 +18,9 @@ struct Party: ParsableCommand {
           --peer model.example:7700 --peer-fingerprint FINGERPRINT --control data-owner.sock
         polympc party --config data-owner.yaml
 
-      The files, with all keys and their defaults (those without one must be given):
+      With --store at both, what is prepared waits on disk and outlives restarts; else it is gone with its session.
+
+      The files, with all keys and their defaults (those without one must be given, except store):
         role: model-owner                      role: data-owner
         identity: FOLDER                       identity: FOLDER
         model: FILE                            plan: FILE
@@ -26,6 +28,7 @@ struct Party: ParsableCommand {
         peers: [F, ...]                        control: SOCKET
         source: lattice                        source: lattice
         lattice: {cache: 256}                  sessions: 1
+        store: {path: FILE, limit: 4096}       store: {path: FILE, limit: 4096}
         sessions: 16                           prepare: {level: 64, chunk: 16}
         timeouts: {handshake: 10,              query: {timeout: 60, queue: 256, batch: 256}
                    message: 60, idle: 86400}   timeouts: {handshake: 10, message: 60}
@@ -33,7 +36,7 @@ struct Party: ParsableCommand {
         admin: 127.0.0.1:9100                  admin: 127.0.0.1:9101
         log: {level: info, format: text}       log: {level: info, format: text}
       With source: dealer both name it: dealer: {address: HOST:PORT, fingerprint: F}.
-      Times are seconds, spin is microseconds, cache is mebibytes. Paths start at the file's folder.
+      Times are seconds, spin is microseconds, cache and limit are mebibytes. Paths start at the file's folder.
       """)
 
   @OptionGroup var daemon: DaemonOptions
@@ -73,6 +76,12 @@ struct Party: ParsableCommand {
   @Option(help: ArgumentHelp("Model owner: memory for transformed weights, in mebibytes.", valueName: "mebibytes"))
   var weightCache: Int?
 
+  @Option(help: ArgumentHelp("File for prepared material, which then outlives a restart.", valueName: "file"))
+  var store: String?
+
+  @Option(help: ArgumentHelp("Most material the store may hold, in mebibytes.", valueName: "mebibytes"))
+  var storeLimit: Int?
+
   @Option(help: ArgumentHelp("The dealer's address.", valueName: "host:port"))
   var dealer: String?
 
@@ -90,6 +99,7 @@ struct Party: ParsableCommand {
         ("control", control, "--control"), ("prepare.level", level.map(String.init), "--level"),
         ("dealer.address", dealer, "--dealer"), ("dealer.fingerprint", dealerFingerprint, "--dealer-fingerprint"),
         ("sessions", sessions.map(String.init), "--sessions"), ("source", source, "--source"),
+        ("store.path", store, "--store"), ("store.limit", storeLimit.map(String.init), "--store-limit"),
         ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
       ]) + Overrides.list("peers", allow, "--allow")
   }

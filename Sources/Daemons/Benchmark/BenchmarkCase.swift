@@ -58,9 +58,13 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
     public var dataOwner: Double
   }
 
+  /// What was measured; peers' lines name themselves here.
   public var system = "polympc"
+  /// The case, as it was written.
   public var `case`: String
+  /// A ``BenchmarkPhase``.
   public var phase: String
+  /// Where correlated randomness came from: lattice or dealer.
   public var source: String
   /// The link, as the caller named it.
   public var net: String
@@ -72,9 +76,11 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var bytesTotal: Int
   /// Round trips a query.
   public var rounds: Double
+  /// Peak resident memory of each party.
   public var peakRssMb: Memory
   /// Largest difference to the same network in floats.
   public var maxAbsErr: Double
+  /// Threads a party.
   public var threads: Int
   /// Queries prepared together.
   public var inferences: Int

@@ -61,6 +61,7 @@ extension ModelOwnerConfiguration {
       listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7700"),
       peers: try reader.fingerprints("peers", "it lists the fingerprints of the data owners that are let in"),
       source: try reader.correlationSource())
+    store = try reader.store()
     weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
     sessions = try reader.integer("sessions", in: 1...1024, default: sessions)
     idleTimeout = try reader.seconds("timeouts.idle", in: 1...86400, default: idleTimeout)
@@ -81,6 +82,7 @@ extension DataOwnerConfiguration {
       peer: try reader.pinned("peer"),
       source: try reader.correlationSource(),
       control: try reader.path("control", "it is the path of the socket that polympc infer asks"))
+    store = try reader.store()
     sessions = try reader.integer("sessions", in: 1...64, default: sessions)
     prepareLevel = try reader.integer("prepare.level", in: 0...1024, default: prepareLevel)
     prepareChunk = try reader.integer("prepare.chunk", in: 1...1024, default: min(prepareChunk, max(1, prepareLevel)))
@@ -138,6 +140,17 @@ extension ConfigurationReader {
 
   mutating func requiredAddress(_ key: String, _ reason: String) throws -> NetworkAddress {
     try address(key, required(key, reason))
+  }
+
+  /// `store.path` and `store.limit`.
+  mutating func store() throws -> StoreConfiguration? {
+    guard has("store.path") else {
+      try forbid("store.limit", "it bounds a store, and \"store.path\" is not given")
+      return nil
+    }
+    var store = StoreConfiguration(path: try path("store.path", "it is the file of prepared material"))
+    store.limit = try integer("store.limit", in: 1...1 << 30, default: store.limit)
+    return store
   }
 
   /// `source`, and `dealer` where that is the source. A dealer's address alone chooses it.

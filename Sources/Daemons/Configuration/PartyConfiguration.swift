@@ -39,6 +39,17 @@ public enum SourceConfiguration: Sendable, Equatable {
   }
 }
 
+/// A store of prepared material on disk.
+public struct StoreConfiguration: Sendable, Equatable {
+  /// The file.
+  public var path: String
+  /// Mebibytes of material it may hold.
+  public var limit: Int = 4096
+
+  /// Makes a configuration with the defaults.
+  public init(path: String) { self.path = path }
+}
+
 /// What every daemon has: identity, log, administration port, time-outs.
 public struct CommonConfiguration: Sendable, Equatable {
   /// Folder made by `polympc keygen`.
@@ -75,6 +86,8 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   /// Mebibytes of transformed weights that are kept in memory for lattice preparation; what does not fit is transformed
   /// again for each bulk.
   public var weightCache: Int = 256
+  /// Where prepared material waits; nil keeps it in memory, for the length of a session.
+  public var store: StoreConfiguration?
   /// Sessions served at once.
   public var sessions: Int = 16
   /// Seconds that a session may be idle.
@@ -103,6 +116,8 @@ public struct DataOwnerConfiguration: Sendable, Equatable {
   public var peer: PinnedAddress
   /// Where correlated randomness comes from.
   public var source: SourceConfiguration
+  /// Where prepared material waits; nil keeps it in memory, for the length of a session.
+  public var store: StoreConfiguration?
   /// The Unix-domain socket on which `polympc infer` asks.
   public var control: String
   /// Sessions with the model owner, one thread each.

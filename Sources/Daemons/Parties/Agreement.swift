@@ -23,12 +23,13 @@ public struct Agreement: Sendable, Equatable {
   }
 
   /// The hello of a party towards the other one.
-  func hello(_ role: Role, source: SourceConfiguration, sessionNumber: UInt64 = 0) -> Hello {
+  func hello(_ role: Role, source: SourceConfiguration, usesStore: Bool = false, sessionNumber: UInt64 = 0) -> Hello {
     var hello = Hello(
       role: role, protocolVersion: Self.protocolVersion, ringIdentifier: Self.ringIdentifier,
       programDigest: planDigest, modelDigest: modelDigest, protocolsDigest: protocolsDigest,
       sessionNumber: sessionNumber)
     hello.source = source.kind
+    hello.usesStore = usesStore
     return hello
   }
 

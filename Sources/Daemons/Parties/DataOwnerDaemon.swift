@@ -2,6 +2,7 @@ import Correlations
 import Foundation
 import Inference
 public import Logging
+import MaterialStore
 public import Networks
 import Programs
 import Randomness
@@ -31,6 +32,7 @@ public final class DataOwnerDaemon: Sendable {
   let stopSignal = StopSignal()
   let streams = StreamRegistry()
   let sources: DataOwnerSources
+  let store: MaterialStore?
   private let threads = ThreadGroup()
   private let control = Mutex<ControlServer?>(nil)
 
@@ -49,6 +51,7 @@ public final class DataOwnerDaemon: Sendable {
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
     queue = WorkQueue(limit: configuration.queueLimit)
+    store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
     sources = DataOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     let server = try ControlServer(path: configuration.control, stop: stopSignal, logger: logger)
     control.withLock { $0 = server }
@@ -128,12 +131,21 @@ struct DataOwnerWorker {
     defer { channel.close() }
     let number = UInt64.random(in: 1...UInt64.max)
     let (_, sessionID) = try Hello.exchange(
-      channel, daemon.agreement.hello(.dataOwner, source: configuration.source, sessionNumber: number),
+      channel,
+      daemon.agreement.hello(
+        .dataOwner, source: configuration.source, usesStore: daemon.store != nil, sessionNumber: number),
       expecting: [.modelOwner])
     let source = try daemon.sources.open(
       channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference })
     defer { daemon.sources.close(source) }
-    let session = try DataOwnerSession(channel: channel, program: daemon.plan.program, source: source.source)
+    let stock = try daemon.store.map {
+      try StoreSession(
+        store: $0, channel: channel, sessionID: sessionID, isModelOwner: false,
+        planDigest: daemon.agreement.planDigest, modelDigest: daemon.agreement.modelDigest)
+    }
+    if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
+    let session = try DataOwnerSession(
+      channel: channel, program: daemon.plan.program, source: source.source, store: stock)
     if let difference = source.difference { daemon.health.withLock { $0.difference = difference } }
     daemon.metrics.count(channel.meters, phase: "other")
     logger.info("a session began", metadata: ["number": "\(number)"])
@@ -166,14 +178,21 @@ struct DataOwnerWorker {
 
   private func loop(_ session: DataOwnerSession, _ channel: FramedChannel) throws {
     let level = daemon.configuration.prepareLevel
+    var isFull = false
     while !daemon.stopSignal.isRaised {
-      if let item = daemon.queue.take(seconds: session.prepared < level ? 0 : 0.2) {
+      if let item = daemon.queue.take(seconds: session.prepared < level && !isFull ? 0 : 0.2) {
         try serve(item, session, channel)
-      } else if session.prepared < level {
-        try prepare(min(daemon.configuration.prepareChunk, level - session.prepared), session, channel)
+      } else if session.prepared < level, session.room > 0 {
+        isFull = false
+        try prepare(
+          min(daemon.configuration.prepareChunk, level - session.prepared, session.room), session, channel)
       } else if try channel.waitReadable(timeout: .zero) {
         // Between requests the model owner has nothing to say except that it leaves.
         throw TransportError.peerClosed(activity: "the session was idle")
+      }
+      if session.prepared < level, session.room == 0, !isFull {
+        isFull = true
+        logger.warning("the store is full below its level", metadata: ["prepared": "\(session.prepared)"])
       }
       setStock(session.prepared)
     }

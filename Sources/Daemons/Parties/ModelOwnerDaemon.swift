@@ -1,6 +1,7 @@
 import Correlations
 public import Inference
 public import Logging
+import MaterialStore
 import Randomness
 import Synchronization
 import Transport
@@ -19,6 +20,7 @@ public final class ModelOwnerDaemon: Sendable {
   private let streams = StreamRegistry()
   private let stopSignal = StopSignal()
   private let sources: ModelOwnerSources
+  private let store: MaterialStore?
 
   /// Opens the listening port; ``start()`` begins to serve.
   ///
@@ -34,6 +36,7 @@ public final class ModelOwnerDaemon: Sendable {
     self.wire = wire
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
+    store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
     sources = ModelOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     accepting = try AcceptLoop(listen: configuration.listen, limit: configuration.sessions, logger: logger)
   }
@@ -91,11 +94,18 @@ public final class ModelOwnerDaemon: Sendable {
     defer { streams.remove(registration) }
     let channel = FramedChannel(stream)
     defer { channel.close() }
-    let (peer, sessionID) = try Hello.exchange(channel, agreement.hello(.modelOwner, source: configuration.source))
+    let (peer, sessionID) = try Hello.exchange(
+      channel, agreement.hello(.modelOwner, source: configuration.source, usesStore: store != nil))
     logger[metadataKey: "peer"] = "\(stream.peerFingerprint)"
     let source = try sources.open(channel, sessionID: sessionID, options: options)
     defer { sources.close(source) }
-    let session = ModelOwnerSession(channel: channel, model: model, source: source.source)
+    let stock = try store.map {
+      try StoreSession(
+        store: $0, channel: channel, sessionID: sessionID, isModelOwner: true, planDigest: agreement.planDigest,
+        modelDigest: agreement.modelDigest)
+    }
+    if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
+    let session = ModelOwnerSession(channel: channel, model: model, source: source.source, store: stock)
     logger.info("a session began", metadata: ["number": "\(peer.sessionNumber)"])
     try serve(session, channel, logger)
     return ["queries": "\(session.statistics.queries)", "samples": "\(session.statistics.samples)"]

@@ -1,0 +1,27 @@
+/// What went wrong with a store. No case carries material.
+public enum StoreError: Error, Equatable, CustomStringConvertible {
+  /// Another process has it.
+  case inUse(path: String)
+  /// It cannot be read or written.
+  case unusable(path: String, reason: String)
+  /// Another version of the format.
+  case version(path: String, found: Int, supported: Int)
+  /// The limit would be passed.
+  case full(needed: Int, held: Int, limit: Int)
+  /// The peer's message does not fit.
+  case peer(reason: String)
+
+  /// A sentence for people.
+  public var description: String {
+    switch self {
+    case .inUse(let path): "The store \(path) is in use by another process; stop it, or give this one another store."
+    case .unusable(let path, let reason): "The store \(path) cannot be used: \(reason)."
+    case .version(let path, let found, let supported):
+      "The store \(path) has format version \(found), and this build writes version \(supported): delete it, and what it "
+        + "holds is prepared anew."
+    case .full(let needed, let held, let limit):
+      "The store would grow from \(held) by \(needed) bytes beyond its limit of \(limit); use some of it or raise store.limit."
+    case .peer(let reason): "The peer's store does not follow the protocol: \(reason)."
+    }
+  }
+}
