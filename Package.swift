@@ -88,7 +88,10 @@ let package = Package(
       "TwoPartyTests", ["Correlations", "Programs", "Randomness", "Rings", "TestSupport", "Transport", "TwoParty"]),
     tests(
       "MaterialStoreTests",
-      ["Correlations", "Inference", "MaterialStore", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
+      [
+        "MaterialStore", "Randomness", "Rings", "TestSupport", "Transport",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
     tests("HardwareTests", ["Hardware", "Programs", "Rings"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),

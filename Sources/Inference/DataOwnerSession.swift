@@ -43,13 +43,16 @@ public final class DataOwnerSession {
     try source.begin(program: program)
   }
 
-  /// Inferences prepared and not used.
+  /// Inferences prepared and not used, in memory and in the store.
   public var prepared: Int { pool.count + (store?.readyCount ?? 0) }
+
+  /// Inferences at hand in memory, which end with the session.
+  public var pooled: Int { pool.count }
 
   /// How many more inferences can be prepared: what memory or the store has room for.
   public var room: Int {
     guard let store else { return max(0, limits.maximumPrepared - pool.count) }
-    return max(0, (try? store.room()) ?? 0) / max(1, DataOwnerMaterial.byteCount(program))
+    return store.room / max(1, DataOwnerMaterial.byteCount(program))
   }
 
   /// Prepares inferences in advance, in bulks.
@@ -64,10 +67,12 @@ public final class DataOwnerSession {
     try guarded {
       let last = nextPrepared + UInt64(count)
       while nextPrepared < last {
-        try prepareBulk(nextPrepared..<min(nextPrepared + UInt64(limits.bulk), last))
+        try prepareBulk(nextPrepared..<min(nextPrepared + UInt64(bulk), last))
       }
     }
   }
+
+  private var bulk: Int { limits.count(limits.bulk, of: DataOwnerMaterial.byteCount(program)) }
 
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)
@@ -105,25 +110,45 @@ public final class DataOwnerSession {
     for (index, sample) in samples.enumerated() where sample.count != program.input.shape.count {
       throw InferenceError.wrongInputSize(sample: index, found: sample.count, expected: program.input.shape.count)
     }
-    if pool.count < samples.count { try guarded { try lease(samples.count) } }
-    if pool.count < samples.count, store != nil {
-      statistics.preparedOnDemand += samples.count - pool.count
-      try prepare(count: samples.count - pool.count)
-      try guarded { try lease(samples.count) }
-      guard pool.count >= samples.count else {
-        throw InferenceError.storeFull(asked: samples.count, held: pool.count, limit: samples.count)
-      }
-    } else if pool.count < samples.count {
-      statistics.preparedOnDemand += samples.count - pool.count
-      try prepare(count: samples.count - pool.count)
-    }
+    try provide(samples.count)
     return try guarded { try ask(samples) }
   }
 
-  /// Takes rows out of the store ahead of queries, so that no query waits for a disk: at least `wanted`, and some more.
+  /// Sees that the pool holds `count` inferences: out of the store, and what it lacks prepared on demand.
+  private func provide(_ count: Int) throws {
+    // Another session of the pair may take what this one has just put into the store.
+    for _ in 0..<4 where pool.count < count {
+      try guarded { try lease(count) }
+      let missing = count - pool.count
+      guard missing > 0 else { return }
+      statistics.preparedOnDemand += missing
+      try prepare(count: missing)
+      try guarded { try lease(count) }
+    }
+    guard pool.count >= count else {
+      throw InferenceError.storeFull(asked: count, held: pool.count, limit: count)
+    }
+  }
+
+  /// Takes rows out of the store ahead of queries, so that none waits for a disk. To be called when there is nothing else to
+  /// do; does nothing where enough is at hand, or without a store.
+  ///
+  /// - Returns: whether rows were taken.
+  /// - Throws: `TransportError`, `StoreError`, `CorrelationError`; after an error the session is over.
+  @discardableResult public func leaseAhead() throws -> Bool {
+    guard !isEnded else { throw InferenceError.sessionEnded }
+    guard let store, 2 * pool.count < leaseSize, store.readyCount > 0 else { return false }
+    let before = pool.count
+    try guarded { try lease(leaseSize) }
+    return pool.count > before
+  }
+
+  private var leaseSize: Int { limits.count(limits.lease, of: DataOwnerMaterial.byteCount(program)) }
+
+  /// Takes rows until `wanted` are at hand, and up to the size of a lease more.
   private func lease(_ wanted: Int) throws {
-    guard let store else { return }
-    for bytes in try store.lease(max(wanted - pool.count, limits.lease)) {
+    guard let store, pool.count < max(wanted, leaseSize) else { return }
+    for bytes in try store.lease(max(wanted, leaseSize) - pool.count) {
       pool.add(try DataOwnerMaterial.decode(bytes, program: program, serial: nextPooled), serial: nextPooled)
       nextPooled += 1
     }

@@ -37,8 +37,11 @@ public final class ModelOwnerSession {
     self.limits = limits
   }
 
-  /// Inferences prepared and not used.
+  /// Inferences prepared and not used, in memory and in the store.
   public var prepared: Int { pool.count + (store?.readyCount ?? 0) }
+
+  /// Inferences at hand in memory, which end with the session.
+  public var pooled: Int { pool.count }
 
   /// Serves until the data owner leaves, or until `shouldStop`, asked between queries, says so.
   ///
@@ -75,7 +78,7 @@ public final class ModelOwnerSession {
       throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: nextPrepared)
     }
     let room =
-      try store.map { try $0.room() / max(1, ModelOwnerMaterial.byteCount(model.program)) }
+      store.map { $0.room / max(1, ModelOwnerMaterial.byteCount(model.program)) }
       ?? limits.maximumPrepared - pool.count
     guard range.serials.count <= room else {
       throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))

@@ -8,9 +8,14 @@ public struct SessionLimits: Sendable {
   public var bulk = 8
   /// Inferences taken out of a store at once, ahead of queries; what is not used by the end of a session is lost.
   public var lease = 8
+  /// Bytes of material that a bulk or a lease holds in memory; one inference is always allowed.
+  public var materialBytes = 256 << 20
 
   /// The defaults.
   public init() {}
+
+  /// How many of `count` inferences stay within ``materialBytes``; at least one.
+  func count(_ count: Int, of bytes: Int) -> Int { max(1, min(count, materialBytes / max(1, bytes))) }
 }
 
 /// What a session has done.

@@ -70,23 +70,14 @@ extension MaterialStore {
     try write { try Self.burnAll($0, peer: Data(peer.bytes)) }
   }
 
+  /// Deletes rows of a peer that belong to another plan or model than the one in use.
+  func burnOthers(peer: Digest32, keeping binding: Digest32) throws {
+    let name = StatementArguments([Data(peer.bytes), Data(binding.bytes)])
+    try write { try Self.delete($0, where: "peer = ? AND binding <> ?", name) }
+  }
+
   private static func burnAll(_ database: Database, peer: Data) throws {
-    try database.execute(
-      sql: "DELETE FROM payloads WHERE key IN (SELECT key FROM rows WHERE peer = ?)", arguments: [peer])
-    try database.execute(sql: "DELETE FROM rows WHERE peer = ?", arguments: [peer])
-  }
-
-  /// Inferences that are ready for a binding.
-  public func readyCount(_ binding: Digest32) throws -> Int {
-    try write {
-      try Int.fetchOne(
-        $0, sql: "SELECT COUNT(*) FROM rows WHERE binding = ? AND ready = 1", arguments: [Data(binding.bytes)]) ?? 0
-    }
-  }
-
-  /// Bytes of material it holds.
-  public func heldBytes() throws -> Int {
-    try write { try Int.fetchOne($0, sql: "SELECT COALESCE(SUM(size), 0) FROM rows") ?? 0 }
+    try delete(database, where: "peer = ?", [peer])
   }
 
   /// What lies in a store's file, which may be in use by a daemon; changes nothing.

@@ -2,13 +2,17 @@ internal import Foundation
 internal import GRDB
 public import Randomness
 internal import Rings
+internal import Synchronization
 
 /// Prepared material on disk: one SQLite file a party, one process at a time, rules in Protocols/store/spec.md.
 ///
-/// A row is the material of one inference. It is encrypted under a key of its own that is deleted with it. Every method is
-/// one transaction with `synchronous=FULL`; what it returned has happened, also after a loss of power. Thread-safe.
+/// A row is the material of one inference, encrypted under a key of its own that is erased when the row is taken. Every
+/// method that changes the file is one transaction with `synchronous=FULL`: when it returned, the change has happened, also
+/// after a loss of power. Thread-safe.
 public final class MaterialStore: Sendable {
   static let version = 1
+  /// Bytes that one row may hold: SQLite's default limit of a blob, 10^9, with room for the rest of the row.
+  static let maximumRow = 999_000_000
 
   /// Where it lies.
   public let path: String
@@ -21,9 +25,16 @@ public final class MaterialStore: Sendable {
   /// Names this start; never stored.
   public let boot: Digest32
 
+  struct Stock {
+    var bytes = 0
+    var ready: [Digest32: Int] = [:]
+  }
+
   private let database: DatabaseQueue
   private let lock: StoreLock
   private let randomness: any RandomByteSource & Sendable
+  /// What the rows add up to after the last transaction, so that no query of a session asks the file.
+  private let stock = Mutex(Stock())
 
   /// Opens or makes a store, raises its generation, and deletes what was not finished.
   ///
@@ -38,11 +49,14 @@ public final class MaterialStore: Sendable {
     lock = try StoreLock(path: path + ".lock")
     boot = Digest32(bytes: randomness.bytes(32))!
     let fresh = Digest32(bytes: randomness.bytes(32))!
-    (database, identifier, generation) = try Self.reporting(path) {
+    let opened = try Self.reporting(path) {
       let database = try Self.open(path)
-      let (identifier, generation) = try database.write { try Self.start($0, path: path, fresh: fresh) }
-      return (database, identifier, generation)
+      return (database, try database.write { try Self.start($0, path: path, fresh: fresh) })
     }
+    database = opened.0
+    (identifier, generation) = (opened.1.identifier, opened.1.generation)
+    let found = opened.1.stock
+    stock.withLock { $0 = found }
   }
 
   private static func open(_ path: String) throws -> DatabaseQueue {
@@ -55,14 +69,20 @@ public final class MaterialStore: Sendable {
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
     configuration.prepareDatabase { database in
-      // A rollback journal: in a write-ahead log deleted rows would live on until a checkpoint.
+      // A rollback journal: in a write-ahead log deleted rows would live on until a checkpoint. The page size counts for
+      // a new file only.
       try database.execute(
-        sql: "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+        sql: """
+          PRAGMA page_size = 16384; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
+          PRAGMA secure_delete = ON
+          """)
     }
     return try DatabaseQueue(path: path, configuration: configuration)
   }
 
-  private static func start(_ database: Database, path: String, fresh: Digest32) throws -> (Digest32, UInt64) {
+  private static func start(
+    _ database: Database, path: String, fresh: Digest32
+  ) throws -> (identifier: Digest32, generation: UInt64, stock: Stock) {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard found == 0 || found == version else {
       throw StoreError.version(path: path, found: found, supported: version)
@@ -75,18 +95,18 @@ public final class MaterialStore: Sendable {
           CREATE TABLE rows (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, peer BLOB NOT NULL,
             binding BLOB NOT NULL, ready INTEGER NOT NULL, size INTEGER NOT NULL, secret BLOB NOT NULL, digest BLOB NOT NULL);
           CREATE TABLE payloads (key BLOB PRIMARY KEY, data BLOB NOT NULL);
-          CREATE INDEX stock ON rows (binding, ready, number);
+          CREATE INDEX stock ON rows (binding, ready, number, size);
           PRAGMA user_version = 1;
           """)
       try database.execute(sql: "INSERT INTO meta VALUES (1, ?, 0)", arguments: [Data(fresh.bytes)])
     }
     try database.execute(sql: "UPDATE meta SET generation = generation + 1")
-    try database.execute(sql: "DELETE FROM payloads WHERE key IN (SELECT key FROM rows WHERE ready = 0)")
-    try database.execute(sql: "DELETE FROM rows WHERE ready = 0")
+    try delete(database, where: "ready = 0")
     guard let row = try Row.fetchOne(database, sql: "SELECT store, generation FROM meta"),
-      let identifier = Digest32(bytes: [UInt8](row["store"] as Data)), let generation = row["generation"] as Int64?
+      let identifier = Digest32(bytes: [UInt8](row["store"] as Data)), let generation = row["generation"] as Int64?,
+      generation > 0
     else { throw StoreError.unusable(path: path, reason: "its header is damaged; delete it, and it is made anew") }
-    return (identifier, UInt64(generation))
+    return (identifier, UInt64(generation), try count(database))
   }
 
   private static func reporting<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
@@ -95,18 +115,64 @@ public final class MaterialStore: Sendable {
     }
   }
 
+  // MARK: Transactions
+
+  /// One transaction, after which the stock in memory is that of the file.
   func write<Result>(_ body: (Database) throws -> Result) throws -> Result {
-    try Self.reporting(path) { try database.write(body) }
+    try Self.reporting(path) {
+      let (result, found) = try database.write { (try body($0), try Self.count($0)) }
+      stock.withLock { $0 = found }
+      return result
+    }
   }
+
+  func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
+    try Self.reporting(path) { try database.read(body) }
+  }
+
+  private static func count(_ database: Database) throws -> Stock {
+    var stock = Stock()
+    let rows = try Row.fetchAll(
+      database, sql: "SELECT binding, SUM(ready) AS ready, SUM(size) AS size FROM rows GROUP BY binding")
+    for row in rows {
+      stock.bytes += row["size"] as Int
+      if let binding = Digest32(bytes: [UInt8](row["binding"] as Data)) { stock.ready[binding] = row["ready"] as Int }
+    }
+    return stock
+  }
+
+  /// Deletes rows: their keys are overwritten with zeros, which is what makes their payloads unreadable; those pages are
+  /// only set free, since overwriting them too would write all material a third time.
+  static func delete(_ database: Database, where condition: String, _ arguments: StatementArguments = []) throws {
+    try database.execute(sql: "PRAGMA secure_delete = OFF")
+    try database.execute(
+      sql: "DELETE FROM payloads WHERE key IN (SELECT key FROM rows WHERE \(condition))", arguments: arguments)
+    try database.execute(sql: "PRAGMA secure_delete = ON")
+    try database.execute(sql: "DELETE FROM rows WHERE \(condition)", arguments: arguments)
+  }
+
+  // MARK: Stock
+
+  /// Inferences that are ready for a binding.
+  public func readyCount(_ binding: Digest32) -> Int { stock.withLock { $0.ready[binding] ?? 0 } }
+
+  /// Inferences that are ready for anybody.
+  public var readyCount: Int { stock.withLock { $0.ready.values.reduce(0, +) } }
+
+  /// Bytes of material it holds.
+  public var heldBytes: Int { stock.withLock { $0.bytes } }
 
   // MARK: Rows
 
   /// Adds material that is not ready yet.
   /// - Throws: ``StoreError/full(needed:held:limit:)`` before anything is written.
   func add(key: Digest32, peer: Digest32, binding: Digest32, material: SecretBytes) throws {
+    guard material.count <= Self.maximumRow else {
+      throw StoreError.rowTooLarge(bytes: material.count, limit: Self.maximumRow)
+    }
     let secret = SecretKey(count: 16, from: randomness)
-    let data = Self.crypt(material, secret)
-    let digest = Digest32.sha256([UInt8](data))
+    let data = Self.encrypted(material, secret)
+    let digest = Self.digest(data)
     try write { database in
       let held = try Int.fetchOne(database, sql: "SELECT COALESCE(SUM(size), 0) FROM rows") ?? 0
       guard held + material.count <= limit else {
@@ -122,18 +188,6 @@ public final class MaterialStore: Sendable {
     }
   }
 
-  /// AES-128 in counter mode under a key that serves this row only.
-  private static func crypt(_ material: SecretBytes, _ key: SecretKey) -> Data {
-    let stream = StreamGenerator(key: key)
-    var data = Data(count: material.count)
-    data.withUnsafeMutableBytes { out in
-      stream.fill(out)
-      for index in 0..<material.count { out[index] ^= material.pointer[index] }
-    }
-    withExtendedLifetime(material) {}
-    return data
-  }
-
   /// Makes rows ready.
   func finish(_ keys: [Digest32]) throws {
     try write { database in
@@ -144,51 +198,85 @@ public final class MaterialStore: Sendable {
   }
 
   /// Keys that are ready, in the order in which they were made.
-  func readyKeys(_ binding: Digest32) throws -> [Digest32] {
-    try write { database in
+  func readyKeys(_ binding: Digest32, limit: Int = .max) throws -> [Digest32] {
+    try read { database in
       try Data.fetchAll(
-        database, sql: "SELECT key FROM rows WHERE binding = ? AND ready = 1 ORDER BY number",
-        arguments: [Data(binding.bytes)]
+        database, sql: "SELECT key FROM rows WHERE binding = ? AND ready = 1 ORDER BY number LIMIT ?",
+        arguments: [Data(binding.bytes), limit]
       ).compactMap { Digest32(bytes: [UInt8]($0)) }
     }
   }
 
-  /// Takes rows out: when this returns they are gone from the file, and only the result has them. Rows that are not there or
-  /// not ready give nil.
-  func take(_ keys: [Digest32]) throws -> [SecretBytes?] {
+  /// Takes rows of a binding out: when this returns they are gone from the file, and only the result has them. Rows that
+  /// are not there, not ready, or another binding's give nil and stay.
+  /// - Throws: ``StoreError/unusable(path:reason:)``; rows that were found damaged are gone too.
+  func take(_ keys: [Digest32], binding: Digest32) throws -> [SecretBytes?] {
     let found = try write { database in
-      try keys.map { key -> (Data, SecretKey, Digest32)? in
+      try keys.map { key -> (data: Data, secret: SecretKey, digest: Digest32?)? in
         let name = Data(key.bytes)
         guard
           let row = try Row.fetchOne(
-            database, sql: "SELECT secret, digest FROM rows WHERE key = ? AND ready = 1", arguments: [name]),
-          let data = try Data.fetchOne(database, sql: "SELECT data FROM payloads WHERE key = ?", arguments: [name])
+            database, sql: "SELECT secret, digest FROM rows WHERE key = ? AND binding = ? AND ready = 1",
+            arguments: [name, Data(binding.bytes)])
         else { return nil }
-        try Self.delete(database, name)
-        guard let digest = Digest32(bytes: [UInt8](row["digest"] as Data)) else { return nil }
-        return (data, SecretKey(bytes: row["secret"] as Data), digest)
+        let data = try Data.fetchOne(database, sql: "SELECT data FROM payloads WHERE key = ?", arguments: [name])
+        try Self.delete(database, where: "key = ?", [name])
+        return (data ?? Data(), SecretKey(bytes: row["secret"] as Data), Digest32(bytes: row["digest"] as Data))
       }
     }
     return try found.map { entry in
-      guard let (data, secret, digest) = entry else { return nil }
-      guard Digest32.sha256([UInt8](data)) == digest, secret.count == 16 else {
+      guard let entry else { return nil }
+      guard entry.secret.count == 16, Self.digest(entry.data) == entry.digest else {
         throw StoreError.unusable(
           path: path, reason: "a row is damaged; delete the file, and what it held is made anew")
       }
-      let out = SecretBytes(uninitialized: data.count)
-      StreamGenerator(key: secret).fill(UnsafeMutableRawBufferPointer(out.buffer))
-      data.withUnsafeBytes { bytes in for index in 0..<bytes.count { out.pointer[index] ^= bytes[index] } }
-      return out
+      return Self.decrypted(entry.data, entry.secret)
     }
-  }
-
-  static func delete(_ database: Database, _ key: Data) throws {
-    try database.execute(sql: "DELETE FROM rows WHERE key = ?", arguments: [key])
-    try database.execute(sql: "DELETE FROM payloads WHERE key = ?", arguments: [key])
   }
 
   /// Deletes rows without reading them.
   func burn(_ keys: [Digest32]) throws {
-    try write { database in for key in keys { try Self.delete(database, Data(key.bytes)) } }
+    guard !keys.isEmpty else { return }
+    try write { database in for key in keys { try Self.delete(database, where: "key = ?", [Data(key.bytes)]) } }
   }
+}
+
+// MARK: Encryption of rows
+
+extension MaterialStore {
+  /// AES-128 in counter mode under a key that serves this row only.
+  private static func encrypted(_ material: SecretBytes, _ key: SecretKey) -> Data {
+    var data = Data(count: material.count)
+    data.withUnsafeMutableBytes { out in
+      StreamGenerator(key: key).fill(out)
+      exclusiveOr(out, UnsafeRawBufferPointer(material.buffer))
+    }
+    withExtendedLifetime(material) {}
+    return data
+  }
+
+  private static func decrypted(_ data: Data, _ key: SecretKey) -> SecretBytes {
+    let out = SecretBytes(uninitialized: data.count)
+    StreamGenerator(key: key).fill(UnsafeMutableRawBufferPointer(out.buffer))
+    data.withUnsafeBytes { exclusiveOr(UnsafeMutableRawBufferPointer(out.buffer), $0) }
+    return out
+  }
+
+  private static func exclusiveOr(_ out: UnsafeMutableRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {
+    precondition(out.count == bytes.count, "two lengths")
+    guard let to = out.baseAddress, let from = bytes.baseAddress else { return }
+    let words = out.count / 8
+    for index in 0..<words {
+      let word = to.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)
+      to.storeBytes(
+        of: word ^ from.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self), toByteOffset: 8 * index,
+        as: UInt64.self)
+    }
+    for index in 8 * words..<out.count {
+      let byte = to.load(fromByteOffset: index, as: UInt8.self) ^ from.load(fromByteOffset: index, as: UInt8.self)
+      to.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+    }
+  }
+
+  private static func digest(_ data: Data) -> Digest32 { data.withUnsafeBytes { Digest32.sha256($0) } }
 }

@@ -8,6 +8,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
   case version(path: String, found: Int, supported: Int)
   /// The limit would be passed.
   case full(needed: Int, held: Int, limit: Int)
+  /// The material of one inference is larger than a row can be.
+  case rowTooLarge(bytes: Int, limit: Int)
   /// The peer's message does not fit.
   case peer(reason: String)
 
@@ -21,6 +23,9 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
         + "holds is prepared anew."
     case .full(let needed, let held, let limit):
       "The store would grow from \(held) by \(needed) bytes beyond its limit of \(limit); use some of it or raise store.limit."
+    case .rowTooLarge(let bytes, let limit):
+      "The material of one inference has \(bytes) bytes, and a row of a store holds at most \(limit): run both parties "
+        + "without a store."
     case .peer(let reason): "The peer's store does not follow the protocol: \(reason)."
     }
   }

@@ -27,15 +27,34 @@ struct Preprocess: ParsableCommand {
 
   func validate() throws {
     if (count == nil) == !status { throw ValidationError("Give either --count or --status.") }
+    if let count, !(1...1_000_000 ~= count) { throw ValidationError("--count is 1 to 1000000.") }
+  }
+
+  /// Inferences asked for at once: a request that is short lets queries in between.
+  private static let portion = 16
+
+  private func prepare(_ count: Int, _ client: ControlClient) throws -> PrepareReply {
+    let progress = ProgressLine()
+    defer { progress.clear() }
+    var done = try client.prepare(count: min(Self.portion, count))
+    while done.added < count {
+      let rest = done.seconds / Double(done.added) * Double(count - done.added)
+      progress.show("prepared \(done.added) of \(count), \(Output.duration(rest)) left")
+      let reply = try client.prepare(count: min(Self.portion, count - done.added))
+      done.added += reply.added
+      done.seconds += reply.seconds
+      done.prepared = reply.prepared
+    }
+    return done
   }
 
   func run() throws {
     try Failures.reporting {
       let client = try ControlClient(path: control)
       if let count {
-        let reply = try client.prepare(count: count)
+        let reply = try prepare(count, client)
         if json { return try Output.json(reply) }
-        Output.line("\(reply.added) prepared in \(Output.duration(reply.seconds)); \(reply.prepared) in store")
+        Output.line("\(reply.added) prepared in \(Output.duration(reply.seconds)); \(reply.prepared) are ready")
       } else {
         let reply = try client.status()
         if json { return try Output.json(reply) }

@@ -1,3 +1,4 @@
+import MaterialStore
 import Transport
 
 /// The metrics that all daemons share; a series that a role never changes stays at zero.
@@ -9,6 +10,8 @@ struct DaemonMetrics: Sendable {
   let sessions: MetricGauge
   let sessionsEnded: MetricCounter
   let prepared: MetricGauge
+  let stored: MetricGauge
+  let storedBytes: MetricGauge
   let preparedTotal: MetricCounter
   let prepareSeconds: MetricHistogram
   let onDemand: MetricCounter
@@ -24,7 +27,9 @@ struct DaemonMetrics: Sendable {
       "polympc_bytes_total", help: "Bytes with the other party, framing included, by direction and phase.")
     sessions = registry.gauge("polympc_sessions", help: "Sessions that are open.")
     sessionsEnded = registry.counter("polympc_sessions_ended_total", help: "Sessions that ended, by outcome.")
-    prepared = registry.gauge("polympc_prepared_inferences", help: "Inferences prepared and not used.")
+    prepared = registry.gauge("polympc_prepared_inferences", help: "Inferences prepared and at hand in memory.")
+    stored = registry.gauge("polympc_store_inferences", help: "Inferences that wait in the store.")
+    storedBytes = registry.gauge("polympc_store_bytes", help: "Bytes of material in the store.")
     preparedTotal = registry.counter("polympc_prepared_inferences_total", help: "Inferences prepared since the start.")
     prepareSeconds = registry.histogram(
       "polympc_prepare_seconds", help: "Seconds that the preparation of a bulk takes.",
@@ -32,6 +37,13 @@ struct DaemonMetrics: Sendable {
     onDemand = registry.counter(
       "polympc_prepared_on_demand_total", help: "Inferences prepared while a query waited.")
     failures = registry.counter("polympc_failures_total", help: "Failures, by reason.")
+  }
+
+  /// Shows what a store holds.
+  func show(_ store: MaterialStore?) {
+    guard let store else { return }
+    stored.set(Double(store.readyCount))
+    storedBytes.set(Double(store.heldBytes))
   }
 
   /// Counts the bytes between two readings of a channel's meters.

@@ -22,12 +22,12 @@ extension DataOwnerDaemon: ControlResponder {
           classes: plan.input.classes, outputs: plan.program.output.shape.count,
           maximumBatch: configuration.maximumBatch))
     case .status:
-      let waiting = queue.waiting
+      let (waiting, prepared) = (queue.waiting, prepared)
       return .status(
         health.withLock {
           StatusReply(
-            sessions: $0.sessions, wantedSessions: configuration.sessions, prepared: $0.prepared.values.reduce(0, +),
-            waiting: waiting, lastFailure: $0.lastFailure)
+            sessions: $0.sessions, wantedSessions: configuration.sessions, prepared: prepared, waiting: waiting,
+            lastFailure: $0.lastFailure)
         })
     case .prepare(let count):
       guard (1...1024).contains(count) else {

@@ -16,7 +16,8 @@ import Transport
 public final class DataOwnerDaemon: Sendable {
   struct Health {
     var sessions = 0
-    var prepared: [Int: Int] = [:]
+    /// Inferences at hand in memory, by session.
+    var pooled: [Int: Int] = [:]
     var lastFailure: String?
     var difference: WeightDifference?
   }
@@ -60,7 +61,7 @@ public final class DataOwnerDaemon: Sendable {
   /// Sessions that are connected.
   public var sessions: Int { health.withLock { $0.sessions } }
   /// Inferences prepared now.
-  public var prepared: Int { health.withLock { $0.prepared.values.reduce(0, +) } }
+  public var prepared: Int { (store?.readyCount ?? 0) + health.withLock { $0.pooled.values.reduce(0, +) } }
 
   /// Starts to dial and to serve.
   public func start() {
@@ -127,7 +128,7 @@ struct DataOwnerWorker {
       to: configuration.peer.address, options: options)
     let registration = daemon.streams.add(stream)
     defer { daemon.streams.remove(registration) }
-    let channel = FramedChannel(stream)
+    let channel = FramedChannel(stream, configuration: ChannelConfiguration(recordsTranscript: daemon.store != nil))
     defer { channel.close() }
     let number = UInt64.random(in: 1...UInt64.max)
     let (_, sessionID) = try Hello.exchange(
@@ -141,7 +142,8 @@ struct DataOwnerWorker {
     let stock = try daemon.store.map {
       try StoreSession(
         store: $0, channel: channel, sessionID: sessionID, isModelOwner: false,
-        planDigest: daemon.agreement.planDigest, modelDigest: daemon.agreement.modelDigest)
+        planDigest: daemon.agreement.planDigest, modelDigest: daemon.agreement.modelDigest
+      ) { [logger] in logger.debug("a row was taken", metadata: ["row": "\($0)"]) }
     }
     if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
     let session = try DataOwnerSession(
@@ -170,31 +172,43 @@ struct DataOwnerWorker {
 
   private func setStock(_ count: Int) {
     let total = daemon.health.withLock { health in
-      health.prepared[index] = count
-      return health.prepared.values.reduce(0, +)
+      health.pooled[index] = count
+      return health.pooled.values.reduce(0, +)
     }
+    daemon.metrics.show(daemon.store)
     daemon.metrics.prepared.set(Double(total))
   }
+
+  /// Whether this session refills the stock. Where a store is shared by several sessions, the first one does, so that the
+  /// others answer queries meanwhile.
+  private var refills: Bool { daemon.store == nil || index == 0 }
+  /// Whether it refills before it takes queries.
+  private var refillsFirst: Bool { daemon.store != nil && index == 0 && daemon.configuration.sessions > 1 }
 
   private func loop(_ session: DataOwnerSession, _ channel: FramedChannel) throws {
     let level = daemon.configuration.prepareLevel
     var isFull = false
     while !daemon.stopSignal.isRaised {
-      if let item = daemon.queue.take(seconds: session.prepared < level && !isFull ? 0 : 0.2) {
+      let lacks = refills && session.prepared < level
+      let refill = lacks ? min(daemon.configuration.prepareChunk, level - session.prepared, session.room) : 0
+      if refill > 0, refillsFirst {
+        try prepare(refill, session, channel)
+      } else if let item = daemon.queue.take(seconds: refill > 0 ? 0 : 0.2) {
         try serve(item, session, channel)
-      } else if session.prepared < level, session.room > 0 {
-        isFull = false
-        try prepare(
-          min(daemon.configuration.prepareChunk, level - session.prepared, session.room), session, channel)
+      } else if try session.leaseAhead() {
+        // The next query finds its material in memory.
+      } else if refill > 0 {
+        try prepare(refill, session, channel)
       } else if try channel.waitReadable(timeout: .zero) {
         // Between requests the model owner has nothing to say except that it leaves.
         throw TransportError.peerClosed(activity: "the session was idle")
       }
-      if session.prepared < level, session.room == 0, !isFull {
-        isFull = true
-        logger.warning("the store is full below its level", metadata: ["prepared": "\(session.prepared)"])
+      let wasFull = isFull
+      isFull = lacks && session.room == 0
+      if isFull, !wasFull {
+        logger.warning("no room to prepare up to the level", metadata: ["prepared": "\(session.prepared)"])
       }
-      setStock(session.prepared)
+      setStock(session.pooled)
     }
   }
 

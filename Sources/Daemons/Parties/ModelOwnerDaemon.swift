@@ -92,7 +92,7 @@ public final class ModelOwnerDaemon: Sendable {
     let stream = try wire.accept(connection, options: options)
     let registration = streams.add(stream)
     defer { streams.remove(registration) }
-    let channel = FramedChannel(stream)
+    let channel = FramedChannel(stream, configuration: ChannelConfiguration(recordsTranscript: store != nil))
     defer { channel.close() }
     let (peer, sessionID) = try Hello.exchange(
       channel, agreement.hello(.modelOwner, source: configuration.source, usesStore: store != nil))
@@ -102,7 +102,8 @@ public final class ModelOwnerDaemon: Sendable {
     let stock = try store.map {
       try StoreSession(
         store: $0, channel: channel, sessionID: sessionID, isModelOwner: true, planDigest: agreement.planDigest,
-        modelDigest: agreement.modelDigest)
+        modelDigest: agreement.modelDigest
+      ) { [logger] in logger.debug("a row was taken", metadata: ["row": "\($0)"]) }
     }
     if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
     let session = ModelOwnerSession(channel: channel, model: model, source: source.source, store: stock)
@@ -125,8 +126,9 @@ public final class ModelOwnerDaemon: Sendable {
       shouldStop: {
         let done = session.statistics.queries + session.statistics.prepared
         if done != work { (work, idleSince) = (done, SystemCall.seconds()) }
-        metrics.prepared.add(Double(session.prepared - stock))
-        stock = session.prepared
+        metrics.prepared.add(Double(session.pooled - stock))
+        metrics.show(store)
+        stock = session.pooled
         metrics.count(channel.meters - last, phase: "other")
         last = channel.meters
         return stopSignal.isRaised || SystemCall.seconds() - idleSince > configuration.idleTimeout

@@ -1,0 +1,151 @@
+import Foundation
+import Randomness
+import Rings
+import TestSupport
+import Transport
+
+@testable import MaterialStore
+
+/// A folder that is gone with its owner.
+final class Folder: Sendable {
+  let url: URL
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appendingPathComponent("polympc-store-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+  func store(_ name: String = "a.store", limit: Int = 1 << 24) throws -> MaterialStore {
+    try MaterialStore(path: path(name), limit: limit)
+  }
+}
+
+func digest(_ text: String) -> Digest32 { Digest32.sha256(Array(text.utf8)) }
+
+/// What a row of a test holds: which session made it, and its number there, over and over.
+struct Label: Hashable, Sendable {
+  var session: UInt64
+  var serial: UInt64
+
+  func material(count: Int) -> SecretBytes {
+    let words = [session, serial]
+    return SecretBytes((0..<count).map { UInt8(truncatingIfNeeded: words[$0 / 8 % 2] >> UInt64(8 * ($0 % 8))) })
+  }
+
+  init(session: UInt64, serial: UInt64) { (self.session, self.serial) = (session, serial) }
+
+  /// Nil where bytes are not a label's.
+  init?(_ bytes: SecretBytes) {
+    let array = bytes.array()
+    guard array.count >= 16 else { return nil }
+    func word(_ place: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(array[place + $1]) << UInt64(8 * $1) } }
+    self.init(session: word(0), serial: word(8))
+    guard material(count: array.count).array() == array else { return nil }
+  }
+}
+
+/// What both parties of a session do, in step.
+enum Action: Sendable {
+  case prepare(Int)
+  case lease(Int)
+}
+
+/// A party's store and its part of sessions.
+final class StoreParty: @unchecked Sendable {
+  // Unchecked: one thread at a time works on it, the other waits for that one's end.
+  let isModelOwner: Bool
+  let folder: Folder
+  private(set) var store: MaterialStore?
+  /// Rows handed out for use, in order.
+  private(set) var used: [Label] = []
+  /// Rows handed out by each lease that came to its end.
+  private(set) var leases: [[Label]] = []
+  private(set) var wasBurnt = false
+  var file: String { isModelOwner ? "model.store" : "data.store" }
+
+  init(isModelOwner: Bool, folder: Folder) throws {
+    (self.isModelOwner, self.folder) = (isModelOwner, folder)
+    store = try folder.store(file)
+  }
+
+  /// The process ends and comes back.
+  func restart() throws {
+    store = nil
+    store = try folder.store(file)
+  }
+
+  /// The process ends, its file goes back to a copy, and it comes back.
+  func restore(_ copy: Data) throws {
+    store = nil
+    try copy.write(to: URL(fileURLWithPath: folder.path(file)))
+    store = try folder.store(file)
+  }
+
+  var copy: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: folder.path(file))) } }
+
+  func play(_ actions: [Action], session: UInt64, rowBytes: Int, on stream: any ByteStream) throws {
+    let channel = FramedChannel(stream, configuration: ChannelConfiguration(recordsTranscript: true))
+    defer { channel.close() }
+    let stock = try StoreSession(
+      store: store!, channel: channel, sessionID: digest("session \(session)"), isModelOwner: isModelOwner,
+      planDigest: digest("plan"), modelDigest: digest("model"))
+    wasBurnt = stock.burntAtOpening
+    defer { stock.abandon() }
+    var serial: UInt64 = 0
+    for action in actions {
+      switch action {
+      case .prepare(let count):
+        for _ in 0..<count {
+          try stock.add(Label(session: session, serial: serial).material(count: rowBytes), serial: serial)
+          serial += 1
+        }
+        try stock.commit()
+      case .lease(let count):
+        guard try hasRows(stock, channel) else { continue }
+        let rows =
+          isModelOwner
+          ? try stock.answerLease(try channel.receive(.storeTake, byteCount: 4)) : try stock.lease(count)
+        let labels = rows.map { Label($0) }
+        guard !labels.contains(nil) else { throw Damaged() }
+        used += labels.compactMap { $0 }
+        leases.append(labels.compactMap { $0 })
+      }
+    }
+  }
+
+  /// The data owner says whether a lease follows, as a program's control flow would.
+  private func hasRows(_ stock: StoreSession, _ channel: FramedChannel) throws -> Bool {
+    let kind = FrameKind(rawValue: 0x5f)
+    if isModelOwner { return try channel.receive(kind, byteCount: 1) == [1] }
+    try channel.send(kind, [stock.readyCount > 0 ? 1 : 0])
+    return stock.readyCount > 0
+  }
+
+  struct Damaged: Error {}
+}
+
+/// Both parties of a session on threads of their own; an error of either is given back.
+func meet(
+  _ model: StoreParty, _ data: StoreParty, session: UInt64, _ actions: [Action], rowBytes: Int = 40,
+  wrap: (MemoryStream, _ isModelOwner: Bool) -> any ByteStream = { stream, _ in stream }
+) throws -> [any Error] {
+  let (dataEnd, modelEnd) = MemoryStream.pair(options: StreamOptions(idleTimeout: .seconds(20)))
+  let errors = Errors()
+  let threads = Threads()
+  for (party, stream) in [(model, wrap(modelEnd, true)), (data, wrap(dataEnd, false))] {
+    threads.start {
+      do { try party.play(actions, session: session, rowBytes: rowBytes, on: stream) } catch { errors.add(error) }
+    }
+  }
+  try threads.join(seconds: 60)
+  return errors.all
+}
+
+final class Errors: @unchecked Sendable {
+  // Unchecked: everything is touched under `lock`.
+  private let lock = NSLock()
+  private var values: [any Error] = []
+  func add(_ error: any Error) { lock.withLock { values.append(error) } }
+  var all: [any Error] { lock.withLock { values } }
+}
