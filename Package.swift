@@ -7,7 +7,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let protocols = ["add", "dealer", "input", "linear", "output", "pooling", "reshape", "subsample-pad", "x2act"]
+let protocols = ["add", "dealer", "input", "linear", "output", "pooling", "reshape", "store", "subsample-pad", "x2act"]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
@@ -89,7 +89,7 @@ let package = Package(
     tests(
       "MaterialStoreTests",
       [
-        "MaterialStore", "Randomness", "Rings", "TestSupport", "Transport",
+        "Hardware", "MaterialStore", "Programs", "Randomness", "Rings", "TestSupport", "Transport",
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),

@@ -26,17 +26,22 @@ public struct CostModel: Sendable {
   ///   - program: validated.
   ///   - batch: B, samples of a query; counts in the online phase.
   ///   - bulk: S, inferences of a bulk; counts in the offline phase.
+  ///   - lease: L, rows of a lease; counts in that phase.
+  ///   - usesStore: whether material waits in a store between preparation and queries.
   /// - Throws: ``HardwareError``, `ProgramError`
   public func predict(
-    program: Program, phase: CostPhase, batch: Int = 1, bulk: Int = 1, source: Source = .dealer
+    program: Program, phase: CostPhase, batch: Int = 1, bulk: Int = 1, lease: Int = 1,
+    source: Source = .dealer, usesStore: Bool = false
   ) throws -> CostPrediction {
     guard batch >= 1 else { throw HardwareError.invalidCount(what: "batch", found: batch) }
     guard bulk >= 1 else { throw HardwareError.invalidCount(what: "bulk", found: bulk) }
+    guard lease >= 1 else { throw HardwareError.invalidCount(what: "lease", found: lease) }
     try program.validate()
     let provider = try library.descriptor(source.rawValue)
+    let store = usesStore ? try library.descriptor("store") : nil
     var result = CostPrediction(
       program: program.name, phase: phase, batch: batch, bulk: bulk, source: source.rawValue)
-    let counts = ["B": batch, "S": bulk]
+    let counts = ["B": batch, "S": bulk, "L": lease]
 
     func visit(_ index: Int?, _ name: String, _ operation: String, _ parts: [(Descriptor, Selection)]) throws {
       var cost = CostSummary()
@@ -52,7 +57,10 @@ public struct CostModel: Sendable {
       result.steps.append(StepCost(index: index, name: name, operation: operation, cost: cost))
     }
 
-    try visit(nil, "begin", provider.name, [(provider, Selection(scope: "begin", variant: nil, values: counts))])
+    func frame(_ scope: String) -> Selection { Selection(scope: scope, variant: nil, values: counts) }
+    // Stores are compared before a source is set up, and a bulk is committed after the source has ended it.
+    if let store { try visit(nil, "begin", store.name, [(store, frame("begin"))]) }
+    try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
     for (index, step) in program.steps.enumerated() {
       let resolved = CostSymbols.resolve(program, index)
       let values = counts.merging(resolved.values) { first, _ in first }
@@ -66,7 +74,8 @@ public struct CostModel: Sendable {
           (provider, Selection(scope: resolved.name, variant: resolved.variant, values: values)),
         ])
     }
-    try visit(nil, "end", provider.name, [(provider, Selection(scope: "end", variant: nil, values: counts))])
+    try visit(nil, "end", provider.name, [(provider, frame("end"))])
+    if let store { try visit(nil, "end", store.name, [(store, frame("end"))]) }
     return result
   }
 

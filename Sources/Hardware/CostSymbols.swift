@@ -3,7 +3,7 @@ import Rings
 
 /// What the symbols of descriptors stand for, operator by operator.
 enum CostSymbols {
-  static let always: Set<String> = ["B", "S"]
+  static let always: Set<String> = ["B", "S", "L"]
   static let common: Set<String> = ["B", "S", "n", "maskBytes"]
   static let ofOperator: [String: Set<String>] = [
     "input": common,

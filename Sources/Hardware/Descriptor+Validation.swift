@@ -86,6 +86,7 @@ extension Descriptor {
         let isOffline = symbol == "S"
         let isOnline = symbol == "B"
         try expect(!isOffline || phase == .offline, "\(what): S counts inferences of the offline phase")
+        try expect(symbol != "L" || phase == .lease, "\(what): L counts rows of a lease")
         try expect(!isOnline || phase == .online, "\(what): B counts samples of the online phase")
       }
       used.formUnion(value.symbols)

@@ -6,6 +6,8 @@ public enum CostPhase: String, Codable, CaseIterable, Hashable, Sendable {
   case setup
   /// Once a bulk of S inferences, before any query.
   case offline
+  /// Once a lease of L inferences out of a store, ahead of queries.
+  case lease
   /// Once a query of B samples.
   case online
 }

@@ -62,6 +62,8 @@ final class StoreParty: @unchecked Sendable {
   /// Rows handed out by each lease that came to its end.
   private(set) var leases: [[Label]] = []
   private(set) var wasBurnt = false
+  /// What the opening and each action sent and received.
+  private(set) var meters: [ChannelMeters] = []
   var file: String { isModelOwner ? "model.store" : "data.store" }
 
   init(isModelOwner: Bool, folder: Folder) throws {
@@ -91,9 +93,15 @@ final class StoreParty: @unchecked Sendable {
       store: store!, channel: channel, sessionID: digest("session \(session)"), isModelOwner: isModelOwner,
       planDigest: digest("plan"), modelDigest: digest("model"))
     wasBurnt = stock.burntAtOpening
+    var last = channel.snapshot()
+    meters = [last]
     defer { stock.abandon() }
     var serial: UInt64 = 0
     for action in actions {
+      defer {
+        meters.append(channel.snapshot() - last)
+        last = channel.meters
+      }
       switch action {
       case .prepare(let count):
         for _ in 0..<count {
