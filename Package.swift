@@ -103,6 +103,7 @@ let package = Package(
       ]),
     tests(
       "DaemonsTests",
-      ["Correlations", "Daemons", "Inference", "Networks", "Programs", "Randomness", "Rings", "Transport", logging]),
+      ["Correlations", "Daemons", "Inference", "Networks", "Programs", "Randomness", "Rings", "Transport", logging],
+      resources: [.copy("References")]),
     tests("EndToEndTests", ["Daemons", "Networks", "Programs", "Rings", "Transport", "polympc"]),
   ])

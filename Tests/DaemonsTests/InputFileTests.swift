@@ -1,3 +1,4 @@
+import Foundation
 import Networks
 import Rings
 import Testing
@@ -46,5 +47,42 @@ struct InputFileTests {
     ]
     let error = #expect(throws: DaemonsError.self) { try read(files[index]) }
     #expect(error?.description.contains("input") == true)
+  }
+
+  private struct Written: Decodable, Sendable {
+    struct File: Decodable, Sendable {
+      var base64: String
+      var values: [Float]
+      var channels: Int
+    }
+    var files: [String: File]
+  }
+
+  @Test("Files that Pillow, NumPy and gzip wrote are read as what they were made of (References/make.py)")
+  func othersFiles() throws {
+    let url = try #require(
+      Bundle.module.url(forResource: "inputs", withExtension: "json", subdirectory: "References"))
+    let written = try JSONDecoder().decode(Written.self, from: Data(contentsOf: url))
+    #expect(written.files.count == 13)
+    for (name, file) in written.files {
+      let bytes = try #require(Data(base64Encoded: file.base64))
+      let shape = TensorShape(channels: file.channels, height: 2, width: 2)
+      let normalization = InputNormalization(
+        pixelMaximum: 16, mean: [Float](repeating: 0, count: file.channels),
+        deviation: [Float](repeating: 1, count: file.channels))
+      let samples = try InputFile(path: name, content: [UInt8](bytes)).samples(
+        shape: shape, normalization: normalization)
+      #expect(samples.count == 1, "\(name)")
+      #expect(
+        zip(samples[0].values, file.values).allSatisfy { abs($0 - $1) < 1e-5 }
+          && samples[0].values.count == 4 * file.channels,
+        "\(name): \(samples[0].values)")
+      // Cut short anywhere, no file is read as something else.
+      for end in stride(from: 0, to: bytes.count, by: 7) {
+        let cut = try? InputFile(path: name, content: [UInt8](bytes.prefix(end))).samples(
+          shape: shape, normalization: normalization)
+        #expect(cut == nil, "\(name), \(end) bytes")
+      }
+    }
   }
 }
