@@ -18,6 +18,7 @@ public final class DataOwnerSession {
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
   private var nextPooled: UInt64 = 0
+  private var burst = 1
   private var isEnded = false
   /// What was done so far.
   public private(set) var statistics = SessionStatistics()
@@ -116,6 +117,7 @@ public final class DataOwnerSession {
 
   /// Sees that the pool holds `count` inferences: out of the store, and what it lacks prepared on demand.
   private func provide(_ count: Int) throws {
+    if pool.count < count { burst = min(8 * burst, limits.maximumLease) }
     // Another session of the pair may take what this one has just put into the store.
     for _ in 0..<4 where pool.count < count {
       try guarded { try lease(count) }
@@ -137,18 +139,25 @@ public final class DataOwnerSession {
   /// - Throws: `TransportError`, `StoreError`, `CorrelationError`; after an error the session is over.
   @discardableResult public func leaseAhead() throws -> Bool {
     guard !isEnded else { throw InferenceError.sessionEnded }
+    burst = 1
     guard let store, 2 * pool.count < leaseSize, store.readyCount > 0 else { return false }
     let before = pool.count
     try guarded { try lease(leaseSize) }
     return pool.count > before
   }
 
-  private var leaseSize: Int { limits.count(limits.lease, of: DataOwnerMaterial.byteCount(program)) }
+  /// While queries come without a pause, leases grow, so that few of them wait for a disk.
+  private var leaseSize: Int {
+    let row = max(1, DataOwnerMaterial.byteCount(program))
+    let most = max(limits.lease, min(limits.maximumLease, limits.burstBytes / row))
+    return limits.count(min(most, limits.lease * burst), of: row)
+  }
 
   /// Takes rows until `wanted` are at hand, and up to the size of a lease more.
   private func lease(_ wanted: Int) throws {
-    guard let store, pool.count < max(wanted, leaseSize) else { return }
-    for bytes in try store.lease(max(wanted, leaseSize) - pool.count) {
+    let size = max(wanted, leaseSize)
+    guard let store, pool.count < size else { return }
+    for bytes in try store.lease(size - pool.count) {
       pool.add(try DataOwnerMaterial.decode(bytes, program: program, serial: nextPooled), serial: nextPooled)
       nextPooled += 1
     }

@@ -8,6 +8,10 @@ public struct SessionLimits: Sendable {
   public var bulk = 8
   /// Inferences taken out of a store at once, ahead of queries; what is not used by the end of a session is lost.
   public var lease = 8
+  /// Inferences of a lease while queries come without a pause, as far as they stay within ``burstBytes``.
+  public var maximumLease = 256
+  /// Bytes of material of such a lease.
+  public var burstBytes = 16 << 20
   /// Bytes of material that a bulk or a lease holds in memory; one inference is always allowed.
   public var materialBytes = 256 << 20
 
