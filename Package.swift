@@ -49,9 +49,10 @@ let package = Package(
     library("Rings", ["CKernels"]),
     library("Randomness", ["COpenSSL", "Rings"]),
     library("Transport", ["COpenSSL", "Randomness"]),
-    library("Lattice", ["CKernels", "Randomness", "Rings"]),
+    library("Packing", ["Rings"]),
+    library("Lattice", ["CKernels", "Packing", "Randomness", "Rings"]),
     library("Programs", ["Rings"]),
-    library("Correlations", ["Lattice", "Programs", "Randomness", "Rings", "Transport"]),
+    library("Correlations", ["Lattice", "Packing", "Programs", "Randomness", "Rings", "Transport"]),
     library(
       "MaterialStore", ["Randomness", "Rings", "Transport", .product(name: "GRDB", package: "GRDB.swift")]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
@@ -63,7 +64,7 @@ let package = Package(
     .target(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
       resources: protocols.map { .copy($0) }, swiftSettings: settings),
-    library("Hardware", ["Programs", "ProtocolDescriptors", "Rings"]),
+    library("Hardware", ["Packing", "Programs", "ProtocolDescriptors", "Rings"]),
     library(
       "Daemons",
       [
@@ -80,10 +81,13 @@ let package = Package(
     library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),
     tests("RingsTests", ["CGMP", "Rings"]),
     tests("RandomnessTests", ["Randomness", "Rings"]),
-    tests("LatticeTests", ["CGMP", "CKernels", "Lattice", "Randomness", "Rings"]),
+    tests("LatticeTests", ["CGMP", "CKernels", "Lattice", "Packing", "Randomness", "Rings"]),
     tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
     tests(
-      "CorrelationsTests", ["Correlations", "Hardware", "Programs", "Randomness", "Rings", "TestSupport", "Transport"]),
+      "CorrelationsTests",
+      [
+        "Correlations", "Hardware", "Lattice", "Packing", "Programs", "Randomness", "Rings", "TestSupport", "Transport",
+      ]),
     tests(
       "TwoPartyTests", ["Correlations", "Programs", "Randomness", "Rings", "TestSupport", "Transport", "TwoParty"]),
     tests(
@@ -98,7 +102,8 @@ let package = Package(
     tests(
       "InferenceTests",
       [
-        "Correlations", "Hardware", "Inference", "Networks", "Programs", "Randomness", "Rings", "TestSupport",
+        "Correlations", "Hardware", "Inference", "Lattice", "Networks", "Programs", "Randomness", "Rings",
+        "TestSupport",
         "Transport", "TwoParty",
       ]),
     tests(

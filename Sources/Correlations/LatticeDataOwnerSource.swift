@@ -1,4 +1,5 @@
-internal import Lattice
+public import Lattice
+internal import Packing
 public import Programs
 public import Randomness
 public import Rings
@@ -11,6 +12,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   private let peer: FramedChannel
   private let sessionID: Digest32
   private let tables: LatticeTables
+  private let workers: WorkerPool
   private let secret: SecretKey
   private var state: State?
   private var serials: Range<UInt64> = 0..<0
@@ -19,7 +21,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
 
   private struct State {
     let session: LatticeSession
-    let key: LatticeSecretKey
+    let decryptionKey: SecretWords
     let linearKey: SecretWords
     let oleKey: SecretWords
   }
@@ -27,14 +29,16 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   /// - Parameters:
   ///   - peer: channel to the model owner, after the hello.
   ///   - sessionID: id of the session with the model owner.
+  ///   - workers: compute for this session alone; what travels does not depend on their number.
   ///   - randomness: the operating system's in products; injected in tests.
   public init(
-    peer: FramedChannel, sessionID: Digest32, tables: LatticeTables,
+    peer: FramedChannel, sessionID: Digest32, tables: LatticeTables, workers: WorkerPool = WorkerPool(),
     randomness: any RandomByteSource = SystemRandom()
   ) {
     self.peer = peer
     self.sessionID = sessionID
     self.tables = tables
+    self.workers = workers
     secret = SecretKey(count: 32, from: randomness)
   }
 
@@ -44,7 +48,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let seed = try peer.receive(.latticeSeed, byteCount: 32)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: seed), secret: secret)
-    let key = LatticeSecretKey(degree: tables.linear.degree, from: session.secretStream(.latticeSecretKey))
+    let key = LatticeSecretKey(in: tables.linear, from: session.secretStream(.latticeSecretKey))
     let keys = [tables.linear, tables.ole].map { key.transformed(in: $0) }
     let publicKeys = zip([tables.linear, tables.ole], keys).enumerated().map { index, pair in
       LatticePublicKey(
@@ -52,7 +56,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
         randomness: session.secretStream(.latticePublicKey, step: index))
     }
     try peer.send(.latticeKeys, publicKeys[0].bytes + publicKeys[1].bytes)
-    state = State(session: session, key: key, linearKey: keys[0], oleKey: keys[1])
+    state = State(
+      session: session, decryptionKey: key.transformed(in: tables.decryption), linearKey: keys[0], oleKey: keys[1])
   }
 
   /// Nothing travels.
@@ -67,7 +72,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let session = state.session
     let tensor = session.program.steps[step].tensor
     let stream = session.secretStream(.mask, step: step, serial: serials.lowerBound)
-    let masks = serials.map { _ in stream.secretWords(tensor.modulus, count: tensor.shape.count) }
+    let masks = serials.map { _ in tables.words(tensor.modulus, count: tensor.shape.count, from: stream) }
     if let chooser = session.chooser(of: step) {
       var polynomials: [[UInt8]] = []
       try encrypt(state, step: chooser, masks: masks, isFree: true) { polynomials.append($0) }
@@ -83,12 +88,19 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let packing = try session.packing(step: step, count: serials.count)
     let encryptor = Encryptor(
       context: tables.linear, key: state.linearKey,
-      seed: session.publicStream(.latticeMasks, step: step, serial: serial),
-      randomness: session.secretStream(.latticeMasks, step: step, serial: serial))
+      seed: session.publicStreams(.latticeMasks, step: step, serial: serial),
+      randomness: session.secretStreams(.latticeMasks, step: step, serial: serial))
     let modulus = session.program.steps[step].tensor.modulus
-    for input in 0..<packing.inputCount {
-      try send(
-        encryptor.encrypt(modulus, packing: packing, input: input, masks: masks.map(\.pointer), isFree: isFree))
+    let pointers = masks.map(\.pointer)
+    for first in stride(from: 0, to: packing.inputCount, by: workers.threads) {
+      let count = min(workers.threads, packing.inputCount - first)
+      let open = try workers.map(count) {
+        encryptor.begin(modulus, packing: packing, input: first + $0, masks: pointers, isFree: isFree)
+      }
+      let ready = try workers.map(count) {
+        encryptor.end(open[$0], modulus, packing: packing, masks: pointers)
+      }
+      for bytes in ready { try send(bytes) }
     }
     withExtendedLifetime(masks) {}
   }
@@ -108,14 +120,14 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
       try encrypt(state, step: step, masks: masks, isFree: false) { try $0.withUnsafeBytes { try peer.write($0) } }
     }
     try peer.endSend()
-    let (_, format) = try session.linearBudget(packing)
+    let format = ResponseFormat(try session.budget(packing).use)
     let decryptor = Decryptor(
-      context: tables.decryption, key: state.key,
-      publicWords: session.publicStream(.latticeLinear, step: step, serial: serial))
+      context: tables.decryption, key: state.decryptionKey,
+      publicWords: session.publicStreams(.latticeLinear, step: step, serial: serial))
     let shares = serials.map { _ in SecretWords(uninitialized: packing.geometry.outputShape.count) }
     try peer.beginReceive(.latticeLinear, byteCount: packing.responseBytes(format))
     try decryptor.readLinear(
-      packing: packing, modulus: modulus, format: format, shares: shares.map(\.pointer)
+      packing: packing, modulus: modulus, format: format, workers: workers, shares: shares.map(\.pointer)
     ) { try peer.readBytes($0) }
     peer.endReceive()
     return withExtendedLifetime(shares) { shares }
@@ -141,6 +153,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     for position in 0..<serials.count {
       let (share, mask, start) = (shares[position], masks[position], position * count)
       let constant = constants.copy(start, count)
+      tables.counter?.add("ring.mul", count)
+      tables.counter?.add("ring.add", count)
       ActivationKernels.fuse(v: constant.pointer, c: share.pointer, count: count, vc: constant.pointer)
       let own = pads.map { pads in
         (
@@ -149,6 +163,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
         )
       }
       if let own {
+        tables.counter?.add("ring.add", 2 * count)
         for pad in [own.0, own.1] {
           Elementwise.subtract(tensor.modulus, pad.pointer, mask.pointer, count: count, output: pad.pointer)
         }
@@ -169,10 +184,12 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let slots = LatticeSession.transferSlots(modulus, elements: elements)
     let difference = slotWords(slots)
     let stream = state.session.secretStream(.transferPads, step: step, serial: serials.lowerBound)
+    tables.counter?.add("aes.block", slots)
     stream.fillField(difference.pointer, count: slots)
     let zero = SecretWords(zeros: difference.count)
     let v = difference.copy(0, difference.count)
     try exchange(state, .transfer, step: step, words: v, elements: slots)
+    tables.counter?.add("ring.add", 2 * v.count)
     Elementwise.subtract(.field, difference.pointer, v.pointer, count: v.count, output: difference.pointer)
     Elementwise.subtract(.field, zero.pointer, v.pointer, count: v.count, output: zero.pointer)
     return (zero, difference)
@@ -185,30 +202,38 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
     let encryptor = Encryptor(
       context: tables.ole, key: state.oleKey,
-      seed: session.publicStream(product.shares, step: step, serial: serial),
-      randomness: session.secretStream(product.shares, step: step, serial: serial))
+      seed: session.publicStreams(product.shares, step: step, serial: serial),
+      randomness: session.secretStreams(product.shares, step: step, serial: serial))
     let decryptor = Decryptor(
-      context: tables.decryption, key: state.key,
-      publicWords: session.publicStream(product.products, step: step, serial: serial))
-    let (_, format) = try session.budget(product)
+      context: tables.decryption, key: state.decryptionKey,
+      publicWords: session.publicStreams(product.products, step: step, serial: serial))
+    let format = ResponseFormat(try session.budget(product).use)
     let size = format.byteCount(degree: degree, count: degree)
     let groups = session.groups(elements: elements)
-    var place = words.pointer
-    func encrypt(_ group: Int, _ from: UnsafeMutablePointer<UInt64>) -> [[UInt8]] {
-      (0..<group).map { encryptor.encryptSlots(from + $0 * degree, slots: tables.slots) }
+    var first = 0
+    func encrypt(_ group: Int, from first: Int) throws -> [[UInt8]] {
+      try workers.map(group) {
+        encryptor.encryptSlots(
+          words.pointer + (first + $0) * degree, slots: tables.slots, polynomial: first + $0)
+      }
     }
-    var next = groups.isEmpty ? [] : encrypt(groups[0], place)
+    var next = groups.isEmpty ? [] : try encrypt(groups[0], from: 0)
     for (index, group) in groups.enumerated() {
       try peer.beginSend(.latticeShares, byteCount: next.reduce(0) { $0 + $1.count })
       for bytes in next { try bytes.withUnsafeBytes { try peer.write($0) } }
       try peer.endSend()
-      if index + 1 < groups.count { next = encrypt(groups[index + 1], place + group * degree) }
+      if index + 1 < groups.count { next = try encrypt(groups[index + 1], from: first + group) }
       try peer.beginReceive(.latticeProducts, byteCount: group * size)
-      for _ in 0..<group {
-        try decryptor.readOLE(try peer.readBytes(size), slots: tables.slots, format: format, v: place)
-        place += degree
+      for start in stride(from: 0, to: group, by: workers.threads) {
+        let window = try (start..<min(start + workers.threads, group)).map { _ in try peer.readBytes(size) }
+        _ = try workers.map(window.count) {
+          let number = first + start + $0
+          try decryptor.readOLE(
+            window[$0], number: number, slots: tables.slots, format: format, v: words.pointer + number * degree)
+        }
       }
       peer.endReceive()
+      first += group
     }
     withExtendedLifetime(words) {}
   }

@@ -1,4 +1,5 @@
 public import Lattice
+internal import Packing
 public import Programs
 public import Randomness
 public import Rings
@@ -12,6 +13,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   private let sessionID: Digest32
   private let tables: LatticeTables
   private let cache: WeightTransformCache
+  private let workers: WorkerPool
   private let secret: SecretKey
   private let publicSeed: [UInt8]
   private var state: State?
@@ -28,15 +30,17 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   ///   - peer: channel to the data owner, after the hello.
   ///   - sessionID: id of the session with the data owner.
   ///   - cache: transforms of this model's weights, shared by its sessions.
+  ///   - workers: compute for this session alone; what travels does not depend on their number.
   ///   - randomness: the operating system's in products; injected in tests.
   public init(
     peer: FramedChannel, sessionID: Digest32, tables: LatticeTables, cache: WeightTransformCache,
-    randomness: any RandomByteSource = SystemRandom()
+    workers: WorkerPool = WorkerPool(), randomness: any RandomByteSource = SystemRandom()
   ) {
     self.peer = peer
     self.sessionID = sessionID
     self.tables = tables
     self.cache = cache
+    self.workers = workers
     secret = SecretKey(count: 32, from: randomness)
     publicSeed = randomness.bytes(32)
   }
@@ -66,10 +70,11 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let modulus = session.program.steps[step].tensor.modulus
     let packing = try session.packing(step: step, count: serials.count)
     let inputs = try receiveMasks(session, packing, step: step, modulus: modulus)
-    let (flood, format) = try session.linearBudget(packing)
+    let budget = try session.budget(packing)
+    let (flood, format) = (budget.flood, ResponseFormat(budget.use))
     let responder = Responder(
-      publicKey: state.linearKey, publicWords: session.publicStream(.latticeLinear, step: step, serial: serial),
-      randomness: session.secretStream(.latticeLinear, step: step, serial: serial))
+      publicKey: state.linearKey, publicWords: session.publicStreams(.latticeLinear, step: step, serial: serial),
+      randomness: session.secretStreams(.latticeLinear, step: step, serial: serial))
     let shares = serials.map { _ in SecretWords(uninitialized: packing.geometry.outputShape.count) }
     try peer.beginSend(.latticeLinear, byteCount: packing.responseBytes(format))
     try state.weights.withWeights(ofStep: step) { weights in
@@ -78,7 +83,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       }
       try responder.respondLinear(
         step: step, packing: packing, modulus: modulus, inputs: inputs, weights: base, cache: cache, flood: flood,
-        format: format, shares: shares.map(\.pointer)
+        format: format, workers: workers, shares: shares.map(\.pointer)
       ) { bytes in
         try bytes.withUnsafeBytes { try peer.write($0) }
         try peer.flush()
@@ -93,12 +98,17 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   ) throws -> [SecretWords] {
     let isFree = session.choosesMasks(step: step)
     let reader = CiphertextReader(
-      context: tables.linear, seed: session.publicStream(.latticeMasks, step: step, serial: serials.lowerBound))
+      context: tables.linear, seed: session.publicStreams(.latticeMasks, step: step, serial: serials.lowerBound))
     try peer.beginReceive(
       .latticeMasks, byteCount: packing.inputBytes(tables.linear, modulus, isFree: isFree))
-    let inputs = try (0..<packing.inputCount).map { input in
-      let bytes = try peer.readBytes(packing.inputBytes(tables.linear, modulus, input: input, isFree: isFree))
-      return try reader.read(modulus, packing: packing, input: input, isFree: isFree, bytes: bytes)
+    var inputs: [SecretWords] = []
+    for first in stride(from: 0, to: packing.inputCount, by: workers.threads) {
+      let window = try (first..<min(first + workers.threads, packing.inputCount)).map {
+        try peer.readBytes(packing.inputBytes(tables.linear, modulus, input: $0, isFree: isFree))
+      }
+      inputs += try workers.map(window.count) {
+        try reader.read(modulus, packing: packing, input: first + $0, isFree: isFree, bytes: window[$0])
+      }
     }
     peer.endReceive()
     return inputs
@@ -132,12 +142,16 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   private func products(_ state: State, step: Int, elements: Int) throws -> (alpha: SecretWords, u: SecretWords) {
     let degree = tables.ole.degree
     let alpha = SecretWords(uninitialized: (elements + degree - 1) / degree * degree)
-    let u = try exchange(state, .ole, step: step, elements: elements) { responder, place in
-      responder.uniformFactor(alpha.pointer + place, count: degree)
-      return UnsafePointer(alpha.pointer + place)
+    let streams = state.session.secretStreams(.oleAlpha, step: step, serial: serials.lowerBound)
+    // A uniform polynomial is uniform in every slot too.
+    let u = try exchange(state, .ole, step: step, elements: elements) { index in
+      let factor = tables.words(.field, count: degree, from: streams.stream(index))
+      let slots = alpha.pointer + index * degree
+      slots.update(from: factor.pointer, count: degree)
+      tables.slots.slots(slots)
+      return factor
     }
-    for place in stride(from: 0, to: alpha.count, by: degree) { tables.slots.slots(alpha.pointer + place) }
-    return (alpha, u)
+    return withExtendedLifetime(alpha) { (alpha, u) }
   }
 
   /// Random transfers out of products by bits: u + v = rho d gives pad_rho = u where pad_0 = -v, pad_1 = d - v.
@@ -147,54 +161,62 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let degree = tables.ole.degree
     let stream = state.session.secretStream(.transferChoice, step: step, serial: serials.lowerBound)
     let choices = SecretBytes(uninitialized: (elements + 7) / 8)
+    tables.counter?.add("aes.block", (choices.count + 15) / 16)
     stream.fill(UnsafeMutableRawBufferPointer(choices.buffer))
     if elements % 8 > 0 { choices.pointer[choices.count - 1] &= 1 << (elements % 8) - 1 }
     let slots = LatticeSession.transferSlots(modulus, elements: elements)
-    let factor = SecretWords(uninitialized: degree)
-    let pads = try exchange(state, .transfer, step: step, elements: slots) { _, place in
+    let pads = try exchange(state, .transfer, step: step, elements: slots) { ciphertext in
+      let factor = SecretWords(uninitialized: degree)
+      let place = ciphertext * degree
       for index in 0..<degree {
         let element = (place + index) % elements
         factor.pointer[index] =
           place + index < slots ? UInt64(choices.pointer[element / 8] >> (element % 8) & 1) : 0
       }
       tables.slots.coefficients(factor.pointer)
-      return UnsafePointer(factor.pointer)
+      return factor
     }
     return (choices, pads)
   }
 
-  /// Receives encrypted slots group by group, and answers each with its product by what `factor` gives (in coefficients).
+  /// Receives encrypted slots group by group, and answers each ciphertext with its product by the polynomial that `factor`
+  /// gives for its number.
   private func exchange(
     _ state: State, _ product: SlotProduct, step: Int, elements: Int,
-    factor: (Responder, Int) -> UnsafePointer<UInt64>
+    factor: (Int) -> SecretWords
   ) throws -> SecretWords {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
     let groups = session.groups(elements: elements)
     let u = SecretWords(uninitialized: groups.reduce(0, +) * degree)
     let reader = CiphertextReader(
-      context: tables.ole, seed: session.publicStream(product.shares, step: step, serial: serial))
+      context: tables.ole, seed: session.publicStreams(product.shares, step: step, serial: serial))
     let responder = Responder(
-      publicKey: state.oleKey, publicWords: session.publicStream(product.products, step: step, serial: serial),
-      randomness: session.secretStream(product.products, step: step, serial: serial))
-    let (flood, format) = try session.budget(product)
+      publicKey: state.oleKey, publicWords: session.publicStreams(product.products, step: step, serial: serial),
+      randomness: session.secretStreams(product.products, step: step, serial: serial))
+    let budget = try session.budget(product)
+    let (flood, format) = (budget.flood, ResponseFormat(budget.use))
     let size = tables.ole.residueBytes(degree)
-    var place = 0
+    var first = 0
     for group in groups {
       try peer.beginReceive(.latticeShares, byteCount: group * size)
-      let ciphertexts = try (0..<group).map { _ in try reader.read(try peer.readBytes(size)) }
+      let received = try (0..<group).map { _ in try peer.readBytes(size) }
       peer.endReceive()
       try peer.beginSend(.latticeProducts, byteCount: group * format.byteCount(degree: degree, count: degree))
-      for ciphertext in ciphertexts {
-        let bytes = responder.respondProduct(
-          ciphertext: ciphertext, factor: factor(responder, place), slots: tables.slots, flood: flood, format: format,
-          u: u.pointer + place)
+      try workers.forEach(group) { index in
+        let number = first + index
+        let multiplier = factor(number)
+        return responder.respondProduct(
+          ciphertext: try reader.read(received[index], polynomial: number), number: number,
+          factor: multiplier.pointer, slots: tables.slots, flood: flood, format: format,
+          u: u.pointer + number * degree)
+      } receive: { _, bytes in
         try bytes.withUnsafeBytes { try peer.write($0) }
         try peer.flush()
-        place += degree
       }
       try peer.endSend()
+      first += group
     }
-    return u
+    return withExtendedLifetime(u) { u }
   }
 
   /// Nothing travels.

@@ -1,4 +1,5 @@
-internal import Lattice
+public import Lattice
+internal import Packing
 internal import Programs
 internal import Randomness
 internal import Rings
@@ -10,13 +11,22 @@ public final class LatticeTables: Sendable {
   let ole: RingContext
   let decryption: RingContext
   let slots: FieldNTT
+  let counter: OperationCounter?
 
   /// Builds the tables for the product's parameters.
-  public init() {
-    linear = RingContext(.linear)
-    ole = RingContext(.ole)
-    decryption = Decryptor.makeContext(degree: LatticeParameters.linear.degree)
-    slots = FieldNTT(degree: LatticeParameters.ole.degree)
+  /// - Parameter counter: counts the work that is done with these tables, in tests.
+  public init(counter: OperationCounter? = nil) {
+    self.counter = counter
+    linear = RingContext(.linear, counter: counter)
+    ole = RingContext(.ole, counter: counter)
+    decryption = Decryptor.makeContext(degree: LatticeParameters.linear.degree, counter: counter)
+    slots = FieldNTT(degree: LatticeParameters.ole.degree, counter: counter)
+  }
+
+  /// Secret words of a modulus, counted.
+  func words(_ kind: ModulusKind, count: Int, from stream: StreamGenerator) -> SecretWords {
+    counter?.add("aes.block", (count * (kind == .field ? 16 : 8) + 15) / 16)
+    return stream.secretWords(kind, count: count)
   }
 }
 
@@ -108,9 +118,22 @@ final class LatticeSession {
   }
 
   private func stream(_ key: SecretKey, _ purpose: Purpose, _ step: Int, _ serial: UInt64) -> StreamGenerator {
-    StreamGenerator(
-      key: KeyDerivation.derive(
-        secret: key, context: sessionID.bytes, purpose: purpose, layer: UInt32(step), serial: serial))
+    StreamGenerator(key: derive(key, purpose, step, serial))
+  }
+
+  /// Streams that both parties know, one a polynomial.
+  func publicStreams(_ purpose: Purpose, step: Int, serial: UInt64) -> PolynomialStreams {
+    PolynomialStreams(key: derive(publicSeed, purpose, step, serial))
+  }
+
+  /// Streams of this party alone, one a polynomial.
+  func secretStreams(_ purpose: Purpose, step: Int, serial: UInt64) -> PolynomialStreams {
+    PolynomialStreams(key: derive(secret, purpose, step, serial))
+  }
+
+  private func derive(_ key: SecretKey, _ purpose: Purpose, _ step: Int, _ serial: UInt64) -> SecretKey {
+    KeyDerivation.derive(
+      secret: key, context: sessionID.bytes, purpose: purpose, layer: UInt32(step), serial: serial)
   }
 
   /// The placement of a linear step's masks for `count` inferences.
@@ -133,19 +156,16 @@ final class LatticeSession {
   /// Largest magnitude of a quantized weight (``WeightProvider``), for the noise.
   static let weightBound = 1 << 17
 
-  /// The flood and the format of a linear step's responses.
-  func linearBudget(_ packing: LinearPacking) throws -> (flood: Flood, format: ResponseFormat) {
-    let use = try NoiseUse.linear(terms: packing.maximumWeightTerms, weightBound: Self.weightBound)
-    let budget = try NoiseBudget(
-      use: use, degree: tables.linear.degree, primes: tables.linear.primes, outputs: outputs)
-    return (budget.flood, ResponseFormat(use))
+  /// The noise of a linear step's responses: width of the flood, and units that a result may be off by.
+  func budget(_ packing: LinearPacking) throws -> NoiseBudget {
+    try NoiseBudget(
+      use: .linear(terms: packing.maximumWeightTerms, weightBound: Self.weightBound), degree: tables.linear.degree,
+      primes: tables.linear.primes, outputs: outputs)
   }
 
-  /// The flood and the format of products in slots.
-  func budget(_ product: SlotProduct) throws -> (flood: Flood, format: ResponseFormat) {
-    let budget = try NoiseBudget(
-      use: product.use, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
-    return (budget.flood, ResponseFormat(product.use))
+  /// The noise of products in slots.
+  func budget(_ product: SlotProduct) throws -> NoiseBudget {
+    try NoiseBudget(use: product.use, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
   }
 
   /// Slots an activation's transfers take for `elements` elements: a word of Z_2^64 is made of two of F_p.

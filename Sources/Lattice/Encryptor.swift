@@ -1,5 +1,6 @@
 internal import CKernels
-public import Randomness
+public import Packing
+internal import Randomness
 public import Rings
 
 /// The data owner's encryption: (C0, C1) = (-a s + e + round(Q m / t), a), a from a public stream in the transform domain.
@@ -7,76 +8,99 @@ public import Rings
 /// Symmetric, so that half a ciphertext is a seed. Where the plaintext may be chosen, C0 is made to begin with a public
 /// word u: C0 = round(Q u / t) + low, m = u - floor(t (e - a s) / Q); only `low` travels. As u is uniform and independent
 /// of a, s and e, (C0, m) has the distribution it has when m is drawn first.
-public final class Encryptor {
+public final class Encryptor: Sendable {
   private let context: RingContext
   private let key: SecretWords
-  private let seed: StreamGenerator
-  private let randomness: StreamGenerator
-  private let first: SecretWords
-  private let second: SecretWords
+  private let seed: PolynomialStreams
+  private let randomness: PolynomialStreams
 
   /// - Parameters:
   ///   - key: the secret key's transform in this ring.
-  ///   - seed: public stream: uniform polynomials and words, in the order of encryptions.
-  ///   - randomness: secret stream: errors.
-  public init(context: RingContext, key: SecretWords, seed: StreamGenerator, randomness: StreamGenerator) {
+  ///   - seed: public streams: a uniform polynomial, then the words of free coefficients.
+  ///   - randomness: secret streams: errors.
+  public init(context: RingContext, key: SecretWords, seed: PolynomialStreams, randomness: PolynomialStreams) {
     (self.context, self.key, self.seed, self.randomness) = (context, key, seed, randomness)
-    first = SecretWords(uninitialized: context.words)
-    second = SecretWords(uninitialized: context.words)
   }
 
-  /// e - a s, coefficients, in `first`.
-  private func encryptZero() {
-    context.uniform(from: seed, into: second.pointer)
-    context.multiply(second.pointer, key.pointer, second.pointer)
-    context.inverse(second.pointer)
-    context.errors(from: randomness, into: first.pointer)
-    context.subtract(first.pointer, second.pointer, first.pointer)
+  /// e - a s, coefficients.
+  private func encryptZero(_ polynomial: Int, _ seed: StreamGenerator) -> SecretWords {
+    let product = SecretWords(uninitialized: context.words)
+    let sum = SecretWords(uninitialized: context.words)
+    context.uniform(from: seed, into: product.pointer)
+    context.multiply(product.pointer, key.pointer, product.pointer)
+    context.inverse(product.pointer)
+    context.errors(from: randomness.stream(polynomial), into: sum.pointer)
+    context.subtract(sum.pointer, product.pointer, sum.pointer)
+    return sum
   }
 
   /// Encrypts N given words; all of C0 travels.
+  ///
+  /// - Parameter polynomial: its number in the streams, used once.
   /// - Returns: ``RingContext/residueBytes(_:)`` of N bytes.
-  public func encrypt(_ modulus: ModulusKind, _ words: UnsafePointer<UInt64>) -> [UInt8] {
-    encryptZero()
-    context.embed(modulus, words, count: context.degree, second.pointer, stride: context.degree)
-    context.add(first.pointer, second.pointer, first.pointer)
+  public func encrypt(_ modulus: ModulusKind, _ words: UnsafePointer<UInt64>, polynomial: Int) -> [UInt8] {
+    let first = encryptZero(polynomial, seed.stream(polynomial))
+    let embedded = SecretWords(uninitialized: context.words)
+    context.embed(modulus, words, count: context.degree, embedded.pointer, stride: context.degree)
+    context.add(first.pointer, embedded.pointer, first.pointer)
     return context.packResidues(first.pointer, count: context.degree, stride: context.degree)
   }
 
-  /// Encrypts an input polynomial of a linear layer.
+  /// An input polynomial whose free words are chosen and whose given words are not yet in.
+  public struct OpenInput: Sendable {
+    let input: Int
+    let first: SecretWords
+    let layout: InputLayout
+    let low: [UInt8]
+  }
+
+  /// Begins an input polynomial of a linear layer: draws its errors and chooses its free words.
   ///
+  /// Polynomials may be begun in any order, and must all be begun before those that repeat their words are ended.
   /// - Parameters:
+  ///   - input: which polynomial, and its number in the streams; used once.
   ///   - masks: one CHW operand an inference. Where `isFree`, the words that this polynomial carries first are chosen here
-  ///     and written; other words are read.
-  /// - Returns: ``LinearPacking/inputBytes(_:_:_:isFree:)`` bytes.
-  public func encrypt(
+  ///     and written.
+  public func begin(
     _ modulus: ModulusKind, packing: LinearPacking, input: Int, masks: [UnsafeMutablePointer<UInt64>], isFree: Bool
-  ) -> [UInt8] {
-    encryptZero()
+  ) -> OpenInput {
+    let stream = seed.stream(input)
+    let first = encryptZero(input, stream)
     let layout = InputLayout(packing, input: input, isFree: isFree)
-    let words = SecretWords(zeros: context.degree)
-    var bytes: [UInt8] = []
+    var low: [UInt8] = []
     if layout.freeCount > 0 {
-      let (chosen, low) = choose(modulus, layout)
+      let chosen: SecretWords
+      (chosen, low) = choose(modulus, layout, first, stream)
+      let words = SecretWords(uninitialized: context.degree)
       layout.free.spread(chosen.pointer, into: words.pointer)
       packing.scatter(input: input, words.pointer, to: masks)
-      bytes = low
     }
-    packing.fill(input: input, from: masks.map { UnsafePointer($0) }, into: words.pointer)
-    let given = layout.fixed.gathered(words.pointer)
-    let compact = layout.fixed.gathered(first.pointer, rows: context.primes.count, stride: context.degree)
+    return OpenInput(input: input, first: first, layout: layout, low: low)
+  }
+
+  /// Ends an input polynomial.
+  ///
+  /// - Parameter masks: as in ``begin(_:packing:input:masks:isFree:)``; read.
+  /// - Returns: ``LinearPacking/inputBytes(_:_:input:isFree:)`` bytes.
+  public func end(
+    _ open: OpenInput, _ modulus: ModulusKind, packing: LinearPacking, masks: [UnsafeMutablePointer<UInt64>]
+  ) -> [UInt8] {
+    let count = open.layout.fixedCount
+    let words = SecretWords(uninitialized: context.degree)
+    packing.fill(input: open.input, from: masks.map { UnsafePointer($0) }, into: words.pointer)
+    let given = open.layout.fixed.gathered(words.pointer)
+    let compact = open.layout.fixed.gathered(
+      open.first.pointer, rows: context.primes.count, stride: context.degree)
     let embedded = SecretWords(uninitialized: compact.count)
-    let count = layout.fixedCount
     context.embed(modulus, given.pointer, count: count, embedded.pointer, stride: count)
-    for (index, q) in context.primes.enumerated() {
-      let row = compact.pointer + index * count
-      ck_residue_add(q, count, row, embedded.pointer + index * count, row)
-    }
-    return bytes + context.packResidues(compact.pointer, count: count, stride: count)
+    context.add(compact.pointer, embedded.pointer, compact.pointer, count: count)
+    return open.low + context.packResidues(compact.pointer, count: count, stride: count)
   }
 
   /// The words of free coefficients, and the packed low parts of C0.
-  private func choose(_ modulus: ModulusKind, _ layout: InputLayout) -> (SecretWords, [UInt8]) {
+  private func choose(
+    _ modulus: ModulusKind, _ layout: InputLayout, _ first: SecretWords, _ stream: StreamGenerator
+  ) -> (SecretWords, [UInt8]) {
     let count = layout.freeCount
     let compact = layout.free.gathered(first.pointer, rows: context.primes.count, stride: context.degree)
     let wide = SecretWords(uninitialized: 2 * count)
@@ -86,40 +110,39 @@ public final class Encryptor {
     ck_split_fractions(Int32(modulus.kernel), wide.pointer, count, tops.pointer, rests.pointer)
     let embedded = SecretWords(uninitialized: compact.count)
     context.embed(modulus, tops.pointer, count: count, embedded.pointer, stride: count)
+    context.subtract(compact.pointer, embedded.pointer, compact.pointer, count: count)
     let (q0, q1) = (context.primes[0], context.primes[1])
-    for (index, q) in [q0, q1].enumerated() {
-      let row = compact.pointer + index * count
-      ck_residue_subtract(q, count, row, embedded.pointer + index * count, row)
-    }
     let inverse = LatticePrimes.inverse(q0 % q1, q1)
+    context.note(.lift, count)
     ck_pair_to_wide(
       q0, q1, inverse, LatticePrimes.shoup(inverse, q1), InputLayout.offset, compact.pointer, compact.pointer + count,
       count, wide.pointer)
     let bits = context.freeBits(modulus)
+    context.note(.pack, count)
     let low = [UInt8](unsafeUninitializedCapacity: (count * bits + 7) / 8) { buffer, size in
       ck_pack_wide(wide.pointer, count, UInt32(bits), buffer.baseAddress)
       size = buffer.count
     }
-    let words = seed.secretWords(modulus, count: count)
-    Elementwise.subtract(modulus, words.pointer, tops.pointer, count: count, output: words.pointer)
+    let words = context.words(modulus, count: count, from: stream)
+    context.subtractWords(modulus, words.pointer, tops.pointer, count: count, words.pointer)
     return (words, low)
   }
 }
 
 /// The model owner's reading of ciphertexts: both components in the transform domain.
-public final class CiphertextReader {
+public final class CiphertextReader: Sendable {
   private let context: RingContext
-  private let seed: StreamGenerator
+  private let seed: PolynomialStreams
 
-  /// - Parameter seed: the same public stream as the encryptor's.
-  public init(context: RingContext, seed: StreamGenerator) { (self.context, self.seed) = (context, seed) }
+  /// - Parameter seed: the same public streams as the encryptor's.
+  public init(context: RingContext, seed: PolynomialStreams) { (self.context, self.seed) = (context, seed) }
 
-  /// Reads what ``Encryptor/encrypt(_:_:)`` wrote.
+  /// Reads what ``Encryptor/encrypt(_:_:polynomial:)`` wrote.
   /// - Returns: C0, then C1.
   /// - Throws: ``LatticeError/malformed(what:)``
-  public func read(_ bytes: [UInt8]) throws(LatticeError) -> SecretWords {
+  public func read(_ bytes: [UInt8], polynomial: Int) throws(LatticeError) -> SecretWords {
     let out = SecretWords(uninitialized: 2 * context.words)
-    context.uniform(from: seed, into: out.pointer + context.words)
+    context.uniform(from: seed.stream(polynomial), into: out.pointer + context.words)
     try context.unpackResidues(bytes, count: context.degree, into: out.pointer, stride: context.degree)
     context.forward(out.pointer)
     return out
@@ -132,14 +155,15 @@ public final class CiphertextReader {
     _ modulus: ModulusKind, packing: LinearPacking, input: Int, isFree: Bool, bytes: [UInt8]
   ) throws(LatticeError) -> SecretWords {
     let out = SecretWords(zeros: 2 * context.words)
-    context.uniform(from: seed, into: out.pointer + context.words)
+    let stream = seed.stream(input)
+    context.uniform(from: stream, into: out.pointer + context.words)
     let layout = InputLayout(packing, input: input, isFree: isFree)
     let free = layout.freeBytes(context, modulus)
     guard bytes.count == free + context.residueBytes(layout.fixedCount) else {
       throw .malformed(what: "\(bytes.count) bytes of an input polynomial")
     }
     if layout.freeCount > 0 {
-      let rows = self.free(modulus, layout, bytes)
+      let rows = self.free(modulus, layout, bytes, stream)
       layout.free.spread(rows.pointer, into: out.pointer, rows: context.primes.count, stride: context.degree)
     }
     let count = layout.fixedCount
@@ -150,21 +174,17 @@ public final class CiphertextReader {
     return out
   }
 
-  private func free(_ modulus: ModulusKind, _ layout: InputLayout, _ bytes: [UInt8]) -> SecretWords {
+  private func free(
+    _ modulus: ModulusKind, _ layout: InputLayout, _ bytes: [UInt8], _ stream: StreamGenerator
+  ) -> SecretWords {
     let count = layout.freeCount
     let wide = SecretWords(uninitialized: 2 * count)
+    context.note(.pack, count)
     ck_unpack_wide(bytes, count, UInt32(context.freeBits(modulus)), wide.pointer)
-    let words = seed.secretWords(modulus, count: count)
+    let words = context.words(modulus, count: count, from: stream)
     let rows = SecretWords(uninitialized: context.primes.count * count)
     context.embed(modulus, words.pointer, count: count, rows.pointer, stride: count)
-    let low = SecretWords(uninitialized: count)
-    for (index, q) in context.primes.enumerated() {
-      ck_wide_residues(q, wide.pointer, count, low.pointer)
-      let row = rows.pointer + index * count
-      ck_residue_add(q, count, row, low.pointer, row)
-      for position in 0..<count { low.pointer[position] = InputLayout.offset }
-      ck_residue_subtract(q, count, row, low.pointer, row)
-    }
+    context.add(wide.pointer, less: UInt128(InputLayout.offset), to: rows.pointer, count: count)
     return rows
   }
 }

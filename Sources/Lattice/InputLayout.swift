@@ -1,7 +1,8 @@
+public import Packing
 public import Rings
 
 /// Sorted ranges of coefficients, gathered into consecutive words and spread back.
-struct CoefficientRanges {
+struct CoefficientRanges: Sendable {
   let ranges: [Range<Int>]
   let count: Int
 
@@ -38,7 +39,7 @@ struct CoefficientRanges {
 }
 
 /// Which coefficients of an input polynomial travel in low parts (free) and which whole (fixed).
-struct InputLayout {
+struct InputLayout: Sendable {
   /// Added to a low part, so that rounding cannot make it negative.
   static let offset: UInt64 = 4
 

@@ -1,4 +1,5 @@
 internal import CKernels
+public import Packing
 public import Rings
 internal import Synchronization
 
@@ -47,22 +48,32 @@ extension Responder {
   /// - Parameters:
   ///   - inputs: one ciphertext an input polynomial, from ``CiphertextReader``.
   ///   - weights: OIHW.
+  ///   - workers: compute; the bytes do not depend on their number.
   ///   - shares: one CHW result an inference; receives the model owner's share.
   ///   - send: receives the bytes of the responses, by number of the output polynomial.
   public func respondLinear(
     step: Int, packing: LinearPacking, modulus: ModulusKind, inputs: [SecretWords],
     weights: UnsafePointer<Int32>, cache: WeightTransformCache, flood: Flood, format: ResponseFormat,
-    shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
+    workers: WorkerPool, shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
   ) throws {
-    for group in packing.responseGroups() {
-      let sums = try sum(group, step: step, packing: packing, inputs: inputs, weights: weights, cache: cache)
-      for (output, sum) in zip(group, sums) {
+    let groups = packing.responseGroups()
+    for first in stride(from: 0, to: groups.count, by: workers.threads) {
+      let window = groups[first..<min(first + workers.threads, groups.count)]
+      let sums = try workers.map(window.count) {
+        sum(window[first + $0], step: step, packing: packing, inputs: inputs, weights: weights, cache: cache)
+      }
+      let outputs = zip(window.joined(), sums.joined()).map { ($0, $1) }
+      try workers.forEach(outputs.count) { index in
+        let (output, sum) = outputs[index]
         let ranges = packing.outputRanges(output)
-        let (bytes, result) = respond(sum, modulus: modulus, format: format, flood: flood, ranges: ranges)
+        let (bytes, result) = respond(
+          sum, number: output, modulus: modulus, format: format, flood: flood, ranges: ranges)
         let words = SecretWords(uninitialized: packing.degree)
         ranges.spread(result.pointer, into: words.pointer)
         packing.gather(output: output, words.pointer, to: shares)
-        try send(bytes)
+        return bytes
+      } receive: {
+        try send($1)
       }
     }
   }
@@ -70,7 +81,7 @@ extension Responder {
   private func sum(
     _ group: [Int], step: Int, packing: LinearPacking, inputs: [SecretWords], weights: UnsafePointer<Int32>,
     cache: WeightTransformCache
-  ) throws -> [ProductSum] {
+  ) -> [ProductSum] {
     let ring = context
     let sums = group.map { _ in ProductSum(context: ring) }
     let products = group.map { Array(packing.products(output: $0)) }
@@ -112,22 +123,6 @@ extension RingContext {
 }
 
 extension LinearPacking {
-  /// Output polynomials that are sums over the same weight polynomials, in the order in which responses are sent.
-  func responseGroups() -> [[Int]] {
-    var groups: [[Int]] = []
-    var known: [Int: Int] = [:]
-    for output in 0..<outputCount {
-      let first = products(output: output).first!.weight
-      if let group = known[first] {
-        groups[group].append(output)
-      } else {
-        known[first] = groups.count
-        groups.append([output])
-      }
-    }
-    return groups
-  }
-
   /// Bytes of all responses.
   public func responseBytes(_ format: ResponseFormat) -> Int {
     (0..<outputCount).reduce(0) { $0 + format.byteCount(degree: degree, count: outputValueCount($1)) }
@@ -138,19 +133,26 @@ extension Decryptor {
   /// Reads the responses of a linear layer in the order in which they were sent.
   ///
   /// - Parameters:
+  ///   - workers: compute.
   ///   - receive: gives the next response, of the stated number of bytes.
   ///   - shares: one CHW result an inference; receives the data owner's share.
   public func readLinear(
-    packing: LinearPacking, modulus: ModulusKind, format: ResponseFormat, shares: [UnsafeMutablePointer<UInt64>],
-    receive: (Int) throws -> [UInt8]
+    packing: LinearPacking, modulus: ModulusKind, format: ResponseFormat, workers: WorkerPool,
+    shares: [UnsafeMutablePointer<UInt64>], receive: (Int) throws -> [UInt8]
   ) throws {
-    let words = SecretWords(uninitialized: packing.degree)
-    for output in packing.responseGroups().joined() {
-      let ranges = packing.outputRanges(output)
-      let bytes = try receive(format.byteCount(degree: packing.degree, count: ranges.count))
-      let result = try read(bytes, modulus: modulus, format: format, ranges: ranges)
-      ranges.spread(result.pointer, into: words.pointer)
-      packing.gather(output: output, words.pointer, to: shares)
+    let outputs = Array(packing.responseGroups().joined())
+    for first in stride(from: 0, to: outputs.count, by: workers.threads) {
+      let window = try outputs[first..<min(first + workers.threads, outputs.count)].map { output in
+        let ranges = packing.outputRanges(output)
+        return (output, ranges, try receive(format.byteCount(degree: packing.degree, count: ranges.count)))
+      }
+      _ = try workers.map(window.count) { index in
+        let (output, ranges, bytes) = window[index]
+        let result = try read(bytes, number: output, modulus: modulus, format: format, ranges: ranges)
+        let words = SecretWords(uninitialized: packing.degree)
+        ranges.spread(result.pointer, into: words.pointer)
+        packing.gather(output: output, words.pointer, to: shares)
+      }
     }
   }
 }

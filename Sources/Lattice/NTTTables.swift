@@ -76,11 +76,17 @@ public final class FieldNTT: @unchecked Sendable {
   public let degree: Int
   private let storage: UnsafeMutablePointer<UInt64>
   private let inverseDegree: UInt64
+  private let counter: OperationCounter?
+  private let name: String
 
-  /// - Parameter degree: a power of two in 2...65536.
-  public init(degree: Int) {
+  /// - Parameters:
+  ///   - degree: a power of two in 2...65536.
+  ///   - counter: counts transforms, in tests.
+  public init(degree: Int, counter: OperationCounter? = nil) {
     precondition((2...65536).contains(degree) && degree & (degree - 1) == 0, "degree \(degree)")
     self.degree = degree
+    self.counter = counter
+    name = "ntt.field.\(degree)"
     storage = .allocate(capacity: 2 * degree)
     let root = LatticePrimes.rootOfUnity(degree: degree, prime: PrimeField.modulus)
     let bits = degree.trailingZeroBitCount
@@ -97,9 +103,13 @@ public final class FieldNTT: @unchecked Sendable {
   deinit { storage.deallocate() }
 
   /// Coefficients (N reduced words) to slots, in place.
-  public func slots(_ words: UnsafeMutablePointer<UInt64>) { ck_field_ntt_forward(storage, degree, words) }
+  public func slots(_ words: UnsafeMutablePointer<UInt64>) {
+    counter?.add(name, 1)
+    ck_field_ntt_forward(storage, degree, words)
+  }
   /// Slots to coefficients, in place.
   public func coefficients(_ words: UnsafeMutablePointer<UInt64>) {
+    counter?.add(name, 1)
     ck_field_ntt_inverse(storage + degree, inverseDegree, degree, words)
   }
 }

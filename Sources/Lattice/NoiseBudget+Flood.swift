@@ -54,13 +54,16 @@ public struct Flood: Hashable, Sendable {
   /// Largest absolute value.
   public var bound: Double { 1.5 * exp2(Double(coarseBits + fineBits)) }
 
+  /// Words of stream a number takes.
+  var streamWords: Int { fineBits > 64 ? 5 : 4 }
+
   /// Draws `count` numbers.
   ///
   /// - Parameters:
   ///   - out: receives the numbers, secret like their generator: to be overwritten by the caller.
   ///   - generator: a secret stream; an element takes 32 bytes of it, 40 where h exceeds 64.
   public func fill(_ out: UnsafeMutablePointer<Int128>, count: Int, from generator: StreamGenerator) {
-    let words = fineBits > 64 ? 5 : 4
+    let words = streamWords
     let chunk = 256
     let scratch = SecretWords(uninitialized: words * chunk)
     let coarseMask = (1 as UInt64) << UInt64(coarseBits) - 1

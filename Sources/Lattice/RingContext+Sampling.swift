@@ -7,6 +7,7 @@ extension RingContext {
   ///
   /// By rejection from 64-bit words; what a block of N words leaves over is dropped.
   func uniform(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+    note(.uniform, words)
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: degree) { words in
       for (index, q) in primes.enumerated() {
         var made = 0
@@ -21,11 +22,13 @@ extension RingContext {
 
   /// Residues of a fresh error: centred binomial of 21 pairs of bits, standard deviation 3.24.
   func errors(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+    note(.binomial, degree)
     small(from: stream, into: out, ck_sample_binomial)
   }
 
   /// Residues of a fresh ternary polynomial.
   func ternary(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+    note(.ternary, degree)
     small(from: stream, into: out, ck_sample_ternary)
   }
 
@@ -35,6 +38,7 @@ extension RingContext {
   ) {
     let random = SecretWords(uninitialized: degree)
     let values = SecretWords(uninitialized: (degree + 1) / 2)
+    note(.block, degree / 2)
     stream.fillWords(random.pointer, count: degree)
     values.pointer.withMemoryRebound(to: Int32.self, capacity: degree) { values in
       sample(random.pointer, degree, values)
@@ -45,6 +49,8 @@ extension RingContext {
 
   /// x0 w for transforms, all primes; reduced.
   func multiply(_ x: UnsafePointer<UInt64>, _ w: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<UInt64>) {
+    note(.multiplyAccumulate, words)
+    note(.fold, words)
     let accumulator = SecretWords(uninitialized: 2 * degree)
     for (index, table) in tables.enumerated() {
       accumulator.pointer.update(repeating: 0, count: 2 * degree)
@@ -63,9 +69,14 @@ public final class LatticeSecretKey: Sendable {
   public let degree: Int
   private let values: SecretWords
 
-  /// - Parameter stream: secret.
-  public init(degree: Int, from stream: StreamGenerator) {
+  /// - Parameters:
+  ///   - context: any ring of the key's degree.
+  ///   - stream: secret.
+  public init(in context: RingContext, from stream: StreamGenerator) {
+    let degree = context.degree
     self.degree = degree
+    context.note(.ternary, degree)
+    context.note(.block, degree / 2)
     values = SecretWords(uninitialized: (degree + 1) / 2)
     let random = SecretWords(uninitialized: degree)
     stream.fillWords(random.pointer, count: degree)
@@ -129,17 +140,11 @@ public final class LatticePublicKey: Sendable {
 }
 
 extension RingContext {
-  /// out = a - b, all primes.
-  func subtract(_ a: UnsafePointer<UInt64>, _ b: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<UInt64>) {
-    for (index, q) in primes.enumerated() {
-      ck_residue_subtract(q, degree, a + index * degree, b + index * degree, out + index * degree)
-    }
-  }
-
   /// Bytes of `count` coefficients: each prime's residues at ``residueBits``, filled up to whole bytes.
   public func residueBytes(_ count: Int) -> Int { primes.count * ((count * residueBits + 7) / 8) }
 
   func packResidues(_ residues: UnsafePointer<UInt64>, count: Int, stride: Int) -> [UInt8] {
+    note(.pack, primes.count * count)
     let each = (count * residueBits + 7) / 8
     return [UInt8](unsafeUninitializedCapacity: primes.count * each) { buffer, size in
       if let base = buffer.baseAddress {
@@ -156,6 +161,7 @@ extension RingContext {
     _ bytes: [UInt8], count: Int, into out: UnsafeMutablePointer<UInt64>, stride: Int
   ) throws(LatticeError) {
     guard bytes.count == residueBytes(count) else { throw .malformed(what: "\(bytes.count) bytes of residues") }
+    note(.pack, primes.count * count)
     let each = (count * residueBits + 7) / 8
     for (index, q) in primes.enumerated() {
       bytes.withUnsafeBufferPointer {

@@ -18,10 +18,16 @@ public final class RingContext: @unchecked Sendable {
   public var words: Int { degree * primes.count }
   /// Bits in which a residue travels.
   public let residueBits: Int
+  /// Where work is counted, in tests.
+  public let counter: OperationCounter?
+  private let transformName: String
 
   /// Builds the tables: a few milliseconds.
-  public init(_ parameters: LatticeParameters, variant: TransformVariant = .best) {
+  /// - Parameter counter: counts work, in tests.
+  public init(_ parameters: LatticeParameters, variant: TransformVariant = .best, counter: OperationCounter? = nil) {
     self.parameters = parameters
+    self.counter = counter
+    transformName = "ntt.\(parameters.degree)"
     tables = parameters.primes.map { NTTTables(degree: parameters.degree, prime: $0, variant: variant) }
     residueBits = parameters.primes.map { 64 - $0.leadingZeroBitCount }.max()!
     constants.primes = parameters.primes.count
@@ -61,30 +67,30 @@ public final class RingContext: @unchecked Sendable {
 
   /// Transforms every prime's residues, in place.
   func forward(_ words: UnsafeMutablePointer<UInt64>) {
+    counter?.add(transformName, tables.count)
     for (index, table) in tables.enumerated() { table.forward(words + index * degree) }
   }
 
   /// The way back.
   func inverse(_ words: UnsafeMutablePointer<UInt64>) {
+    counter?.add(transformName, tables.count)
     for (index, table) in tables.enumerated() { table.inverse(words + index * degree) }
   }
 
   /// Residues of small signed integers.
   func residues(_ values: UnsafePointer<Int32>, _ out: UnsafeMutablePointer<UInt64>) {
+    note(.reduce, words)
     for (index, q) in primes.enumerated() { ck_residue_signed(q, degree, values, out + index * degree) }
   }
 
-  /// out = a + b, all primes.
-  func add(_ a: UnsafePointer<UInt64>, _ b: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<UInt64>) {
-    for (index, q) in primes.enumerated() {
-      ck_residue_add(q, degree, a + index * degree, b + index * degree, out + index * degree)
-    }
-  }
+  /// Counts an operation.
+  func note(_ operation: LatticeOperation, _ count: Int) { counter?.add(operation.rawValue, count) }
 
   /// round(Q m / t) of `count` words, prime j's residues from out + j * stride.
   func embed(
     _ kind: ModulusKind, _ words: UnsafePointer<UInt64>, count: Int, _ out: UnsafeMutablePointer<UInt64>, stride: Int
   ) {
+    note(.embed, primes.count * count)
     let modulus = modulus(mod: kind)
     for (index, q) in primes.enumerated() {
       let t = kind == .field ? PrimeField.modulus % q : LatticePrimes.power(2, 64, q)
@@ -101,6 +107,7 @@ public final class RingContext: @unchecked Sendable {
   func fractions(
     _ residues: UnsafePointer<UInt64>, stride: Int, count: Int, _ out: UnsafeMutablePointer<UInt64>
   ) {
+    note(.lift, count)
     withUnsafePointer(to: constants) { ck_rns_fractions($0, residues, stride, count, out) }
   }
 }

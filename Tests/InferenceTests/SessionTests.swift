@@ -1,4 +1,5 @@
 import Correlations
+import Lattice
 import Programs
 import Rings
 import Testing
@@ -42,5 +43,57 @@ struct SessionTests {
     let inputs = example.inputs(3, seed: 8)
     let outcome = try Trio(model: example.model()).run(batches: [inputs], prepared: 0)
     expectClose(example, outcome, inputs)
+  }
+}
+
+/// The same without a dealer. A linear step may be off by some units, which the later layers enlarge.
+@Suite("Sessions of two parties alone")
+struct LatticeSessionTests {
+  private func expectClose(_ example: Example, _ outcome: Trio.Outcome, _ inputs: [[Int64]], units: Int64? = nil) {
+    #expect(outcome.results.count == inputs.count)
+    for (input, result) in zip(inputs, outcome.results) {
+      let expected = example.twin.run(input)
+      let largest = expected.map(abs).max()!
+      #expect(largest >= 512, "the example says nothing if its results are small")
+      #expect(result.count == expected.count)
+      let worst = zip(result, expected).map { abs($0 - $1) }.max()!
+      #expect(worst <= units ?? (largest / 64), "off by \(worst), largest result \(largest)")
+    }
+  }
+
+  @Test("A polynomial on the input gives the integers of the twin, up to two units", arguments: [1, 8, 8193, 20000])
+  func squares(count: Int) throws {
+    let example = Example(Examples.square(count), seed: 3)
+    let inputs = example.inputs(2, seed: 4)
+    let outcome = try Duo(model: example.model()).run(batches: [inputs], prepared: 2)
+    expectClose(example, outcome, inputs, units: 2)
+  }
+
+  @Test("Convolutions, depthwise, pooling, fully connected", arguments: [TruncationVariant.exact, .local], [1, 2])
+  func plain(truncation: TruncationVariant, threads: Int) throws {
+    let example = Example(Examples.plain(truncation), seed: 5)
+    let inputs = example.inputs(5, seed: 6)
+    let duo = Duo(model: try example.model(), threads: threads)
+    expectClose(example, try duo.run(batches: [[inputs[0]], Array(inputs[1...])], prepared: 3), inputs)
+  }
+
+  @Test("Residual blocks with both kinds of shortcut")
+  func residual() throws {
+    let example = Example(Examples.residual(), seed: 7)
+    let inputs = example.inputs(3, seed: 8)
+    expectClose(example, try Duo(model: example.model()).run(batches: [inputs], prepared: 0), inputs)
+  }
+
+  @Test("A model's second session uses the first one's transforms of weights and gives the same")
+  func cachedWeights() throws {
+    let example = Example(Examples.plain(), seed: 5)
+    let inputs = example.inputs(1, seed: 6)
+    let duo = Duo(model: try example.model())
+    let first = try duo.run(batches: [inputs], prepared: 1)
+    #expect(duo.cache.bytes > 0)
+    #expect(try duo.run(batches: [inputs], prepared: 1).transcript == first.transcript)
+    let without = Duo(model: try example.model(), cache: WeightTransformCache(limitBytes: 0))
+    #expect(try without.run(batches: [inputs], prepared: 1).transcript == first.transcript)
+    #expect(without.cache.bytes == 0)
   }
 }

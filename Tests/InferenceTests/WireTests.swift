@@ -25,6 +25,21 @@ struct WireTests {
     let outcome = try Trio(model: example.model()).run(batches: [example.inputs(2, seed: 32)], prepared: 2)
     #expect(outcome.transcript?.hex == digest, "\(name)")
   }
+
+  static let lattice: [(name: String, program: Program, digest: String)] = [
+    ("plain", Examples.plain(), "fc5224b05005a1b7a4109d4834c029ae71ccdbf2a0d38a58e1a2e9f656d0c9a2"),
+    ("local", Examples.plain(.local), "27d63ae9f6b8efed5e38bbc35b3c16a90abadb4bf0f56da167dc78a996d2031a"),
+    ("residual", Examples.residual(), "f115a470aa5a8e2da9538af42b79ad9031ff989a37b4c6791fb7584da2cf4573"),
+    ("square", Examples.square(8193), "5b1f28d44d39547ad83fafda9393456a1877afd53296d1a1c6e586105ddeb4da"),
+  ]
+
+  @Test("Transcript of keys, lattice preparation and a query", arguments: 0..<lattice.count)
+  func latticeTranscript(index: Int) throws {
+    let (name, program, digest) = Self.lattice[index]
+    let example = Example(program, seed: 31)
+    let outcome = try Duo(model: example.model()).run(batches: [example.inputs(2, seed: 32)], prepared: 2)
+    #expect(outcome.transcript?.hex == digest, "\(name)")
+  }
 }
 
 @Suite("Announced ranges")

@@ -4,6 +4,7 @@ import Rings
 import Testing
 
 @testable import Lattice
+@testable import Packing
 
 private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [UInt64] {
   (0..<count).map { _ in kind == .field ? draws.word() % PrimeField.modulus : draws.word() }
@@ -17,14 +18,15 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     let reader = parties.reader()
     var draws = Draws(state: 1)
     let degree = parameters.degree
-    for plaintext in [
+    let plaintexts: [[UInt64]] = [
       .init(repeating: 0, count: degree),
       .init(repeating: kind == .field ? PrimeField.modulus - 1 : .max, count: degree),
       words(kind, degree, &draws),
-    ] {
-      let bytes = encryptor.encrypt(kind, plaintext)
+    ]
+    for (number, plaintext) in plaintexts.enumerated() {
+      let bytes = encryptor.encrypt(kind, plaintext, polynomial: number)
       #expect(bytes.count == parties.context.residueBytes(degree))
-      let noise = parties.noise(try reader.read(bytes), kind, plaintext: plaintext)
+      let noise = parties.noise(try reader.read(bytes, polynomial: number), kind, plaintext: plaintext)
       #expect(noise.allSatisfy { $0.magnitude <= 22 })
       // The error's deviation is 3.24, and half a percent of a sample of 8192 is four deviations of its variance.
       let variance = noise.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(degree)
@@ -42,7 +44,9 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     var ciphertexts: [SecretWords] = []
     var size = 0
     for input in 0..<packing.inputCount {
-      let bytes = encryptor.encrypt(kind, packing: packing, input: input, masks: masks.pointers, isFree: true)
+      let bytes = encryptor.end(
+        encryptor.begin(kind, packing: packing, input: input, masks: masks.pointers, isFree: true), kind,
+        packing: packing, masks: masks.pointers)
       size += bytes.count
       ciphertexts.append(try reader.read(kind, packing: packing, input: input, isFree: true, bytes: bytes))
     }
@@ -71,15 +75,18 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     let geometry = LinearGeometry(inChannels: 1, outChannels: 2, inHeight: 9, inWidth: 9, kernel: 3, padding: 1)
     let packing = try LinearPacking(geometry: geometry, inferences: 1, degree: 8192)
     let masks = Operands([.init(repeating: 5, count: 81)])
-    let bytes = parties.encryptor().encrypt(.word, packing: packing, input: 0, masks: masks.pointers, isFree: false)
+    let encryptor = parties.encryptor()
+    let bytes = encryptor.end(
+      encryptor.begin(.word, packing: packing, input: 0, masks: masks.pointers, isFree: false), .word,
+      packing: packing, masks: masks.pointers)
     for wrong in [[], Array(bytes.dropLast()), bytes + [0], .init(repeating: 0xFF, count: bytes.count)] {
       #expect(throws: LatticeError.self) {
         try parties.reader().read(.word, packing: packing, input: 0, isFree: false, bytes: wrong)
       }
     }
-    let whole = parties.encryptor().encrypt(.word, [UInt64](repeating: 1, count: 8192))
+    let whole = parties.encryptor().encrypt(.word, [UInt64](repeating: 1, count: 8192), polynomial: 0)
     for wrong in [[], Array(whole.dropLast()), whole + [0], .init(repeating: 0xFF, count: whole.count)] {
-      #expect(throws: LatticeError.self) { try parties.reader().read(wrong) }
+      #expect(throws: LatticeError.self) { try parties.reader().read(wrong, polynomial: 0) }
       #expect(throws: LatticeError.self) {
         try LatticePublicKey(context: parties.context, bytes: wrong, seed: StreamGenerator(publicSeed: 1))
       }
@@ -89,18 +96,20 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     let size = format.byteCount(degree: 8192, count: 47)
     for count in [0, size - 1, size + 1] {
       #expect(throws: LatticeError.self) {
-        try parties.decryptor().read(.init(repeating: 1, count: count), modulus: .field, format: format, ranges: ranges)
+        try parties.decryptor().read(
+          .init(repeating: 1, count: count), number: 0, modulus: .field, format: format, ranges: ranges)
       }
     }
     // Any bytes of the right number give words, not a crash.
     _ = try parties.decryptor().read(
-      .init(repeating: 0xFF, count: size), modulus: .field, format: format, ranges: ranges)
+      .init(repeating: 0xFF, count: size), number: 0, modulus: .field, format: format, ranges: ranges)
   }
 }
 
 @Suite struct LinearResponseTests {
   private func run(
-    _ kind: ModulusKind, _ geometry: LinearGeometry, inferences: Int, isFree: Bool, variant: TransformVariant = .best
+    _ kind: ModulusKind, _ geometry: LinearGeometry, inferences: Int, isFree: Bool, variant: TransformVariant = .best,
+    threads: Int = 1
   ) throws -> (errors: [Int64], budget: NoiseBudget) {
     var draws = Draws(state: UInt64(inferences) + 77)
     let parties = try LatticeParties(.linear, seed: 400, variant: variant)
@@ -115,7 +124,9 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     let encryptor = parties.encryptor()
     let reader = parties.reader()
     let inputs = try (0..<packing.inputCount).map { input in
-      let bytes = encryptor.encrypt(kind, packing: packing, input: input, masks: masks.pointers, isFree: isFree)
+      let bytes = encryptor.end(
+        encryptor.begin(kind, packing: packing, input: input, masks: masks.pointers, isFree: isFree), kind,
+        packing: packing, masks: masks.pointers)
       return try reader.read(kind, packing: packing, input: input, isFree: isFree, bytes: bytes)
     }
     let format = ResponseFormat(use)
@@ -125,12 +136,13 @@ private func words(_ kind: ModulusKind, _ count: Int, _ draws: inout Draws) -> [
     try parties.responder().respondLinear(
       step: 0, packing: packing, modulus: kind, inputs: inputs, weights: weights,
       cache: WeightTransformCache(limitBytes: 1 << 20), flood: budget.flood, format: format,
-      shares: modelShares.pointers
+      workers: WorkerPool(threads: threads), shares: modelShares.pointers
     ) { sent.append($0) }
     #expect(sent.reduce(0) { $0 + $1.count } == packing.responseBytes(format))
     var waiting = sent[...]
     try parties.decryptor().readLinear(
-      packing: packing, modulus: kind, format: format, shares: dataShares.pointers
+      packing: packing, modulus: kind, format: format, workers: WorkerPool(threads: threads),
+      shares: dataShares.pointers
     ) { count in
       let bytes = waiting.removeFirst()
       #expect(bytes.count == count)

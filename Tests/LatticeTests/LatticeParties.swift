@@ -13,7 +13,7 @@ struct LatticeParties {
   init(_ parameters: LatticeParameters, seed: UInt64, variant: TransformVariant = .best) throws {
     context = RingContext(parameters, variant: variant)
     self.seed = seed
-    key = LatticeSecretKey(degree: parameters.degree, from: StreamGenerator(publicSeed: seed))
+    key = LatticeSecretKey(in: context, from: StreamGenerator(publicSeed: seed))
     let made = LatticePublicKey(
       context: context, key: key.transformed(in: context), seed: StreamGenerator(publicSeed: seed + 1),
       randomness: StreamGenerator(publicSeed: seed + 2))
@@ -21,21 +21,22 @@ struct LatticeParties {
       context: context, bytes: made.bytes, seed: StreamGenerator(publicSeed: seed + 1))
   }
 
+  private func streams(_ number: UInt64) -> PolynomialStreams {
+    let bytes = (0..<16).map { $0 < 8 ? UInt8(truncatingIfNeeded: (seed + number) >> (8 * UInt64($0))) : 0 }
+    return PolynomialStreams(key: SecretKey(bytes: bytes))
+  }
+
   func encryptor() -> Encryptor {
     Encryptor(
-      context: context, key: key.transformed(in: context), seed: StreamGenerator(publicSeed: seed + 3),
-      randomness: StreamGenerator(publicSeed: seed + 4))
+      context: context, key: key.transformed(in: context), seed: streams(3), randomness: streams(4))
   }
-  func reader() -> CiphertextReader { CiphertextReader(context: context, seed: StreamGenerator(publicSeed: seed + 3)) }
+  func reader() -> CiphertextReader { CiphertextReader(context: context, seed: streams(3)) }
   func responder() -> Responder {
-    Responder(
-      publicKey: publicKey, publicWords: StreamGenerator(publicSeed: seed + 5),
-      randomness: StreamGenerator(publicSeed: seed + 6))
+    Responder(publicKey: publicKey, publicWords: streams(5), randomness: streams(6))
   }
   func decryptor() -> Decryptor {
-    Decryptor(
-      context: Decryptor.makeContext(degree: context.degree), key: key,
-      publicWords: StreamGenerator(publicSeed: seed + 5))
+    let ring = Decryptor.makeContext(degree: context.degree)
+    return Decryptor(context: ring, key: key.transformed(in: ring), publicWords: streams(5))
   }
 
   /// C0 + C1 s - round(Q m / t) in coefficients of the first prime, nearest zero: noise of a fresh ciphertext.

@@ -1,7 +1,7 @@
 import Rings
 import Testing
 
-@testable import Lattice
+@testable import Packing
 
 /// Small deterministic generator; the packing is public, so quality does not matter.
 struct Draws {

@@ -14,13 +14,17 @@ import Testing
     let budget = try NoiseBudget(use: .ole, degree: 8192, primes: parties.context.primes, outputs: 1 << 20)
     let slots = FieldNTT(degree: 8192)
     let scratch = SecretWords(words)
-    let ciphertext = try parties.reader().read(parties.encryptor().encryptSlots(scratch.pointer, slots: slots))
+    let ciphertext = try parties.reader().read(
+      parties.encryptor().encryptSlots(scratch.pointer, slots: slots, polynomial: 0), polynomial: 0)
     let (alpha, u, v) = (SecretWords(zeros: 8192), SecretWords(zeros: 8192), SecretWords(zeros: 8192))
     let format = ResponseFormat(.ole)
-    let bytes = parties.responder().respondOLE(
-      ciphertext: ciphertext, slots: slots, flood: budget.flood, format: format, alpha: alpha.pointer, u: u.pointer)
+    StreamGenerator(publicSeed: 501).fillField(alpha.pointer, count: 8192)
+    let bytes = parties.responder().respondProduct(
+      ciphertext: ciphertext, number: 0, factor: alpha.pointer, slots: slots, flood: budget.flood, format: format,
+      u: u.pointer)
+    slots.slots(alpha.pointer)
     #expect(bytes.count == format.byteCount(degree: 8192, count: 8192))
-    try parties.decryptor().readOLE(bytes, slots: slots, format: format, v: v.pointer)
+    try parties.decryptor().readOLE(bytes, number: 0, slots: slots, format: format, v: v.pointer)
     return (alpha.array(), u.array(), v.array())
   }
 
@@ -50,7 +54,7 @@ import Testing
     let use = NoiseUse(factors: .uniform, switchedBits: 74, lowBits: 20, isExact: true)
     let format = ResponseFormat(use)
     let ciphertext = try parties.reader().read(
-      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: 8192)))
+      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: 8192), polynomial: 0), polynomial: 0)
     let weight = SecretWords(zeros: parties.context.words)
     let sum = ProductSum(context: parties.context)
     for prime in parties.context.primes.indices {
@@ -58,10 +62,10 @@ import Testing
     }
     let ranges = CoefficientRanges([0..<8192])
     let (bytes, shares) = parties.responder().respond(
-      sum, modulus: .word, format: format, flood: budget.flood, ranges: ranges)
+      sum, number: 0, modulus: .word, format: format, flood: budget.flood, ranges: ranges)
     // Read with the unit moved up by 2^20: the results' low 20 bits are the fraction.
     let fractions = try fractions(parties, bytes, format)
-    let read = try parties.decryptor().read(bytes, modulus: .word, format: format, ranges: ranges)
+    let read = try parties.decryptor().read(bytes, number: 0, modulus: .word, format: format, ranges: ranges)
     for index in 0..<8192 {
       #expect(shares.pointer[index] &+ read.pointer[index] == 0)
       #expect(abs(fractions[index]) < budget.errorUnits)
@@ -109,7 +113,7 @@ import Testing
   private func zeroSum(_ parties: LatticeParties) throws -> ProductSum {
     let degree = parties.context.degree
     let ciphertext = try parties.reader().read(
-      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: degree)))
+      parties.encryptor().encrypt(.word, [UInt64](repeating: 0, count: degree), polynomial: 0), polynomial: 0)
     let sum = ProductSum(context: parties.context)
     for prime in parties.context.primes.indices {
       let weight = SecretWords(zeros: degree)
@@ -126,8 +130,8 @@ import Testing
     let flood = try Flood(noiseDeviation: 0x1p36, outputs: 1 << 10)
     let ranges = CoefficientRanges([0..<4000, 4100..<8192])
     let (bytes, shares) = parties.responder().respond(
-      try zeroSum(parties), modulus: kind, format: format, flood: flood, ranges: ranges)
-    let read = try parties.decryptor().read(bytes, modulus: kind, format: format, ranges: ranges)
+      try zeroSum(parties), number: 0, modulus: kind, format: format, flood: flood, ranges: ranges)
+    let read = try parties.decryptor().read(bytes, number: 0, modulus: kind, format: format, ranges: ranges)
     let errors = zip(shares.array(), read.array()).map { Double(difference(kind, sum(kind, $0, $1), 0)) }
     let bits = parties.context.primes.reduce(0) { $0 + log2(Double($1)) }
     let units = flood.deviation * exp2(64 - bits)
@@ -145,8 +149,8 @@ import Testing
     let flood = try Flood(noiseDeviation: 1000, outputs: 1 << 13)
     let ranges = CoefficientRanges([0..<8192])
     let (bytes, shares) = parties.responder().respond(
-      try zeroSum(parties), modulus: .field, format: format, flood: flood, ranges: ranges)
-    let read = try parties.decryptor().read(bytes, modulus: .field, format: format, ranges: ranges)
+      try zeroSum(parties), number: 0, modulus: .field, format: format, flood: flood, ranges: ranges)
+    let read = try parties.decryptor().read(bytes, number: 0, modulus: .field, format: format, ranges: ranges)
     #expect(zip(shares.array(), read.array()).allSatisfy { PrimeField.add($0, $1) == 0 })
   }
 
@@ -158,7 +162,7 @@ import Testing
     let format = ResponseFormat(NoiseUse(factors: .uniform, switchedBits: 100, lowBits: 1, isExact: true))
     let flood = try Flood(noiseDeviation: 1, outputs: 1)
     let (bytes, _) = parties.responder().respond(
-      try zeroSum(parties), modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<1]))
+      try zeroSum(parties), number: 0, modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<1]))
     var wide = [UInt64](repeating: 0, count: 2048)
     ck_unpack_wide(bytes, 1024, 100, &wide)
     let product = context.primes.reduce(Big(1)) { $0 * Big($1) }
@@ -188,7 +192,8 @@ import Testing
     let context = parties.context
     var draws = Draws(state: 1)
     let weights = (0..<degree).map { $0 % 7 == 0 ? Int32(draws.word() % 1000) - 500 : 0 }
-    let ciphertext = try parties.reader().read(parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }))
+    let ciphertext = try parties.reader().read(
+      parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }, polynomial: 0), polynomial: 0)
     let sum = product(context, ciphertext, weights)
     let second = sum.component(1)
     #expect(same(divided(context, second, by: ciphertext), weights.map(Int.init)))
@@ -196,7 +201,7 @@ import Testing
     let format = ResponseFormat(try .linear(terms: degree, weightBound: 500))
     let flood = try Flood(noiseDeviation: 1e6, outputs: 100)
     let (bytes, _) = parties.responder().respond(
-      sum, modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<100]))
+      sum, number: 0, modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<100]))
     // The switched C1 is within one unit of the bare product's where nothing was added; here it is anywhere.
     let bare = switched(context, second, format)
     #expect(distances(bare, bare, format).allSatisfy { $0 == 0 })
@@ -207,14 +212,15 @@ import Testing
 
   @Test func everyResponseIsDrawnAfresh() throws {
     let parties = try LatticeParties(.linear, seed: 800)
-    let ciphertext = try parties.reader().read(parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }))
+    let ciphertext = try parties.reader().read(
+      parties.encryptor().encrypt(.word, (0..<degree).map { UInt64($0) }, polynomial: 0), polynomial: 0)
     let responder = parties.responder()
     let format = ResponseFormat(try .linear(terms: 1, weightBound: 1))
     let flood = try Flood(noiseDeviation: 1e6, outputs: 100)
-    let responses = (0..<2).map { _ in
+    let responses = (0..<2).map { number in
       responder.respond(
-        product(parties.context, ciphertext, [1] + [Int32](repeating: 0, count: degree - 1)), modulus: .word,
-        format: format, flood: flood, ranges: CoefficientRanges([0..<100])
+        product(parties.context, ciphertext, [1] + [Int32](repeating: 0, count: degree - 1)), number: number,
+        modulus: .word, format: format, flood: flood, ranges: CoefficientRanges([0..<100])
       ).bytes
     }
     #expect(abs(distances(responses[0], responses[1], format).reduce(0, +) / Double(degree) - 0.25) < 0.02)

@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test func keysAreTernaryInEveryRing() {
-    let key = LatticeSecretKey(degree: 8192, from: StreamGenerator(publicSeed: 2))
+    let key = LatticeSecretKey(in: RingContext(.linear), from: StreamGenerator(publicSeed: 2))
     var digits: [[Int]] = []
     for parameters in [LatticeParameters.linear, .ole] {
       let context = RingContext(parameters)

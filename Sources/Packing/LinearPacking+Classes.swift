@@ -32,7 +32,7 @@ extension LinearPacking {
   /// Coefficients some needed output may read, as sorted disjoint ranges; the others are idle.
   ///
   /// Output block o sees, through the weights of block o', coefficients (o - o') * ci * S + c * S + 0 ..< reads.
-  func readRanges(_ input: Int) -> [Range<Int>] {
+  public func readRanges(_ input: Int) -> [Range<Int>] {
     let band = bands[bandOfInput[input]]
     let set = sets[band.set]
     let first = (input - band.firstInput) * set.channelsPerInput

@@ -51,4 +51,20 @@ extension LinearPacking {
       (coefficients + run.coefficient).update(from: results[run.inference] + run.element, count: run.count)
     }
   }
+
+  /// Output polynomials that are sums over the same weight polynomials, in the order in which responses are sent.
+  public func responseGroups() -> [[Int]] {
+    var groups: [[Int]] = []
+    var known: [Int: Int] = [:]
+    for output in 0..<outputCount {
+      let first = products(output: output).first!.weight
+      if let group = known[first] {
+        groups[group].append(output)
+      } else {
+        known[first] = groups.count
+        groups.append([output])
+      }
+    }
+    return groups
+  }
 }
