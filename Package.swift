@@ -51,6 +51,7 @@ let package = Package(
     library("Transport", ["COpenSSL", "Randomness"]),
     library("Packing", ["Rings"]),
     library("Lattice", ["CKernels", "Packing", "Randomness", "Rings"]),
+    library("ObliviousTransfer", ["CKernels", "COpenSSL", "Randomness", "Rings", "Transport"]),
     library("Programs", ["Rings"]),
     library("Correlations", ["Lattice", "Packing", "Programs", "Randomness", "Rings", "Transport"]),
     library(
@@ -82,6 +83,9 @@ let package = Package(
     tests("RingsTests", ["CGMP", "Rings"]),
     tests("RandomnessTests", ["Randomness", "Rings"]),
     tests("LatticeTests", ["CGMP", "CKernels", "Lattice", "Packing", "Randomness", "Rings"]),
+    tests(
+      "ObliviousTransferTests",
+      ["CKernels", "COpenSSL", "ObliviousTransfer", "Randomness", "Rings", "TestSupport", "Transport"]),
     tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
     tests(
       "CorrelationsTests",

@@ -126,5 +126,6 @@ bool ck_pin_to_core(int core);
 void ck_release_memory(void);
 
 #include "CKernelsLattice.h"
+#include "CKernelsOT.h"
 
 #endif

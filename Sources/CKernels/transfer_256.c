@@ -1,0 +1,40 @@
+// Two blocks a vector: VAES with AVX2.
+#include "transfer.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,vaes,aes")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define KERNELS transfer_256
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define LANES 2
+
+typedef __m256i vec;
+
+INLINE vec v_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+INLINE void v_store(uint8_t *p, vec x) { _mm256_storeu_si256((__m256i *)p, x); }
+INLINE vec v_broadcast(const uint8_t *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p)); }
+INLINE vec v_zero(void) { return _mm256_setzero_si256(); }
+INLINE vec v_xor(vec a, vec b) { return _mm256_xor_si256(a, b); }
+INLINE vec v_and(vec a, vec b) { return _mm256_and_si256(a, b); }
+INLINE vec v_andnot(vec a, vec b) { return _mm256_andnot_si256(a, b); }
+INLINE vec v_round(vec x, vec k) { return _mm256_aesenc_epi128(x, k); }
+INLINE vec v_last(vec x, vec k) { return _mm256_aesenclast_epi128(x, k); }
+INLINE vec v_swap(vec x) { return _mm256_shuffle_epi32(x, 0x4e); }
+INLINE vec v_high_half(void) { return _mm256_set_epi64x(-1, 0, -1, 0); }
+INLINE vec v_lowest(void) { return _mm256_set_epi64x(0, 1, 0, 1); }
+INLINE vec v_last_column(vec x) { return _mm256_shuffle_epi8(x, _mm256_set1_epi32(0x0c0f0e0d)); }
+INLINE vec v_words(uint32_t w) { return _mm256_set1_epi32((int)w); }
+INLINE vec v_shift4(vec x) { return _mm256_slli_si256(x, 4); }
+INLINE vec v_shift8(vec x) { return _mm256_slli_si256(x, 8); }
+INLINE vec v_both(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
+INLINE vec v_counter(uint64_t c) { return _mm256_set_epi64x(0, (long long)(c + 1), 0, (long long)c); }
+INLINE vec v_index(uint64_t j) { return _mm256_add_epi64(v_both(j), _mm256_set_epi64x(1, 1, 0, 0)); }
+INLINE vec v_equal(vec a, vec b) { return _mm256_cmpeq_epi64(a, b); }
+INLINE void v_reduce(vec x, uint64_t *out) {
+  _mm_storeu_si128((__m128i *)out, _mm_xor_si128(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+}
+
+#include "transfer_kernels.h"
+#endif

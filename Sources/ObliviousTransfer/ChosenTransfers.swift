@@ -1,0 +1,140 @@
+public import Rings
+internal import Transport
+
+extension CorrelatedSender {
+  /// 1-of-2 transfers of chosen words: the receiver gets zeros[i] or ones[i]. Modulus 2^bits, 1 to 64.
+  ///
+  /// Receives ceil(n / 8) bytes, sends ceil(2 n bits / 8).
+  /// - Throws: ``ObliviousTransferError``, `TransportError`.
+  public func transfer(zeros: SecretWords, ones: SecretWords, bits: Int) throws {
+    precondition(zeros.count == ones.count, "\(zeros.count) and \(ones.count) messages")
+    let count = zeros.count
+    let pads = try pads(count)
+    let masked = SecretWords(uninitialized: 2 * count)
+    for index in 0..<count {
+      masked.pointer[2 * index] = zeros.pointer[index] ^ pads.pointer[2 * index]
+      masked.pointer[2 * index + 1] = ones.pointer[index] ^ pads.pointer[2 * index + 1]
+    }
+    try channel.send(.transferMessages, UnsafeRawBufferPointer(NarrowWords.pack(masked, bits: bits).buffer))
+  }
+
+  /// Shares mod 2^bits of factor i times the receiver's bit i: a multiplexer. Together with the receiver's
+  /// ``CorrelatedReceiver/products(choices:bits:)`` they add up to the product.
+  ///
+  /// Receives ceil(n / 8) bytes, sends ceil(n bits / 8): Asharov, Lindell, Schneider and Zohner (CCS 2013), correlated transfer.
+  /// - Parameter factors: words below 2^bits; surplus bits are ignored.
+  /// - Throws: ``ObliviousTransferError``, `TransportError`.
+  public func products(_ factors: SecretWords, bits: Int) throws -> SecretWords {
+    let count = factors.count
+    let (pads, mask) = (try pads(count), NarrowWords.mask(bits))
+    let (differences, shares) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
+    for index in 0..<count {
+      let (zero, one) = (pads.pointer[2 * index], pads.pointer[2 * index + 1])
+      differences.pointer[index] = zero &+ factors.pointer[index] &- one
+      shares.pointer[index] = (0 &- zero) & mask
+    }
+    try channel.send(.transferMessages, UnsafeRawBufferPointer(NarrowWords.pack(differences, bits: bits).buffer))
+    return shares
+  }
+
+  /// Two words a transfer.
+  private func pads(_ count: Int) throws -> SecretWords {
+    let bytes = try tables(TableShape(count: count, choiceBits: 1, entryBytes: 8))
+    return NarrowWords.words(bytes)
+  }
+}
+
+extension CorrelatedReceiver {
+  /// The words of ``CorrelatedSender/transfer(zeros:ones:bits:)`` that `choices` pick.
+  /// - Throws: ``ObliviousTransferError``, `TransportError`.
+  public func transfer(choices: PackedBits, bits: Int) throws -> SecretWords {
+    let count = choices.count
+    let pads = try pads(choices)
+    let masked = try receiveWords(2 * count, bits: bits)
+    let out = SecretWords(uninitialized: count)
+    let mask = NarrowWords.mask(bits)
+    for index in 0..<count {
+      let one = 0 &- UInt64(PackedBits.bit(choices.storage.pointer, at: index))
+      let chosen = (masked.pointer[2 * index] & ~one) | (masked.pointer[2 * index + 1] & one)
+      out.pointer[index] = (chosen ^ pads.pointer[index]) & mask
+    }
+    return out
+  }
+
+  /// The other shares of ``CorrelatedSender/products(_:bits:)``.
+  /// - Throws: ``ObliviousTransferError``, `TransportError`.
+  public func products(choices: PackedBits, bits: Int) throws -> SecretWords {
+    let count = choices.count
+    let pads = try pads(choices)
+    let differences = try receiveWords(count, bits: bits)
+    let mask = NarrowWords.mask(bits)
+    for index in 0..<count {
+      let one = 0 &- UInt64(PackedBits.bit(choices.storage.pointer, at: index))
+      pads.pointer[index] = (pads.pointer[index] &+ (differences.pointer[index] & one)) & mask
+    }
+    return pads
+  }
+
+  private func pads(_ choices: PackedBits) throws -> SecretWords {
+    let bytes = SecretBytes(uninitialized: choices.count)
+    for index in 0..<choices.count { bytes.pointer[index] = PackedBits.bit(choices.storage.pointer, at: index) }
+    return NarrowWords.words(
+      try tables(TableShape(count: choices.count, choiceBits: 1, entryBytes: 8), choices: bytes))
+  }
+
+  private func receiveWords(_ count: Int, bits: Int) throws -> SecretWords {
+    let bytes = SecretBytes(uninitialized: NarrowWords.byteCount(count, bits: bits))
+    try channel.receive(.transferMessages, into: UnsafeMutableRawBufferPointer(bytes.buffer))
+    return NarrowWords.unpack(bytes, count: count, bits: bits)
+  }
+}
+
+/// Words of `bits` bits one behind the other, the first at the least significant bit.
+enum NarrowWords {
+  static func byteCount(_ count: Int, bits: Int) -> Int {
+    precondition(1...64 ~= bits, "a word has 1 to 64 bits, not \(bits)")
+    return (count * bits + 7) / 8
+  }
+
+  static func mask(_ bits: Int) -> UInt64 { .max >> UInt64(64 - bits) }
+
+  static func pack(_ words: SecretWords, bits: Int) -> SecretBytes {
+    let out = SecretBytes(zeros: byteCount(words.count, bits: bits))
+    var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
+    for index in 0..<words.count {
+      pending |= UInt128(words.pointer[index] & mask(bits)) << UInt128(held)
+      held += bits
+      while held >= 8 {
+        out.pointer[place] = UInt8(truncatingIfNeeded: pending)
+        pending >>= 8
+        held -= 8
+        place += 1
+      }
+    }
+    if held > 0 { out.pointer[place] = UInt8(truncatingIfNeeded: pending) }
+    return out
+  }
+
+  static func unpack(_ bytes: SecretBytes, count: Int, bits: Int) -> SecretWords {
+    let out = SecretWords(uninitialized: count)
+    var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
+    for index in 0..<count {
+      while held < bits {
+        pending |= UInt128(bytes.pointer[place]) << UInt128(held)
+        held += 8
+        place += 1
+      }
+      out.pointer[index] = UInt64(truncatingIfNeeded: pending) & mask(bits)
+      pending >>= UInt128(bits)
+      held -= bits
+    }
+    return out
+  }
+
+  /// Bytes as words, little-endian.
+  static func words(_ bytes: SecretBytes) -> SecretWords {
+    let out = SecretWords(uninitialized: bytes.count / 8)
+    UnsafeMutableRawPointer(out.pointer).copyMemory(from: bytes.pointer, byteCount: 8 * out.count)
+    return out
+  }
+}
