@@ -15,7 +15,8 @@ extension CorrelatedSender {
       masked.pointer[2 * index] = zeros.pointer[index] ^ pads.pointer[2 * index]
       masked.pointer[2 * index + 1] = ones.pointer[index] ^ pads.pointer[2 * index + 1]
     }
-    try channel.send(.transferMessages, UnsafeRawBufferPointer(NarrowWords.pack(masked, bits: bits).buffer))
+    let message = NarrowWords.pack(masked, bits: bits)
+    try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
   }
 
   /// Shares mod 2^bits of factor i times the receiver's bit i: a multiplexer. Together with the receiver's
@@ -33,7 +34,8 @@ extension CorrelatedSender {
       differences.pointer[index] = zero &+ factors.pointer[index] &- one
       shares.pointer[index] = (0 &- zero) & mask
     }
-    try channel.send(.transferMessages, UnsafeRawBufferPointer(NarrowWords.pack(differences, bits: bits).buffer))
+    let message = NarrowWords.pack(differences, bits: bits)
+    try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
     return shares
   }
 

@@ -60,7 +60,8 @@ extension CorrelatedSender {
     let corrections = SecretBytes(uninitialized: shape.correctionBytes)
     try channel.receive(.transferChoices, into: UnsafeMutableRawBufferPointer(corrections.buffer))
     let offsets = TransferHash.multiples(of: offset, m: m)
-    let blocks = pending.combined.pointer
+    let combined = pending.combined
+    let blocks = combined.pointer
     // Q + phi(e) D, without an address that depends on e.
     for transfer in 0..<shape.count {
       for power in 0..<m {

@@ -160,7 +160,9 @@ struct KernelTests {
     var wrong = 0
     for row in 0..<128 {
       for column in 0..<2048 {
-        let (from, to) = (rows[256 * row + column / 8] >> UInt8(column % 8), out[16 * column + row / 8] >> UInt8(row % 8))
+        let (from, to) = (
+          rows[256 * row + column / 8] >> UInt8(column % 8), out[16 * column + row / 8] >> UInt8(row % 8)
+        )
         if from & 1 != to & 1 { wrong += 1 }
       }
     }
