@@ -21,6 +21,8 @@ final class SocketPump: @unchecked Sendable {
 
   /// Bytes asked of the kernel at once.
   private static let receiveSize = 1 << 18
+  /// From this many bytes on, a look at what came is worth a system call.
+  private static let muchToSend = 1 << 14
 
   /// Takes the descriptor over and makes it non-blocking and free of Nagle's delay.
   init(descriptor: Int32, options: StreamOptions) {
@@ -60,8 +62,10 @@ final class SocketPump: @unchecked Sendable {
   }
 
   /// Sends all the bytes. While the socket takes none, incoming bytes move to `inbound`, so that two ends that both
-  /// write cannot wait for each other.
+  /// write cannot wait for each other; with much to send they move there anyway, so that the peer can go on writing
+  /// while this end computes what it sends next.
   func send(_ bytes: UnsafeRawBufferPointer, _ activity: String = "sending") throws {
+    if bytes.count >= Self.muchToSend, inbound.count < options.inboundLimit { _ = try receive(activity) }
     var rest = bytes
     while rest.count > 0 {
       let sent = Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
