@@ -1,12 +1,13 @@
 public import ArgumentParser
+import Networks
 public import Training
 
 extension DataSource: ExpressibleByArgument {}
 
 /// Which data set is meant.
 struct DataOptions: ParsableArguments {
-  @Option(help: "Data set: digits (shipped), mnist, cifar10.")
-  var data: DataSource = .digits
+  @Option(help: "Data set: digits (shipped), mnist, cifar10. Without it, the one that the model was trained on.")
+  var data: DataSource?
 
   @Option(
     help: ArgumentHelp(
@@ -14,9 +15,12 @@ struct DataOptions: ParsableArguments {
       valueName: "path"))
   var dataPath: String?
 
-  func validate() throws {
-    if data != .digits, dataPath == nil { throw ValidationError("--data \(data.rawValue) needs --data-path.") }
+  /// Loads the set that was named, or else the model's own.
+  func load(for model: ModelFile) throws -> DataSplit {
+    let source = data ?? model.provenance["data"].flatMap(DataSource.init(rawValue:)) ?? .digits
+    guard source == .digits || dataPath != nil else {
+      throw ValidationError("The data set \(source.rawValue) needs --data-path.")
+    }
+    return try DataSplit.load(source, path: dataPath)
   }
-
-  func load() throws -> DataSplit { try DataSplit.load(data, path: dataPath) }
 }

@@ -14,7 +14,7 @@ struct Evaluate: ParsableCommand {
 
       Examples:
         polympc evaluate digits.model
-        polympc evaluate mnist.model --data mnist --data-path mnist --count 1000 --json
+        polympc evaluate mnist.model --data-path mnist --count 1000 --json
         polympc evaluate digits.model --private data-owner.sock
       """)
 
@@ -40,7 +40,7 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     try Failures.reporting {
       let file = try ModelFile.load(from: model)
-      let test = try data.load().test
+      let test = try data.load(for: file).test
       let samples = min(count ?? test.count, test.count)
       let report = try Evaluator(file: file, dataset: test.subset(0..<samples)).run(control: control)
       if json { try Output.json(report) } else { report.print() }
