@@ -7,7 +7,9 @@ let settings: [SwiftSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let protocols = ["add", "dealer", "input", "linear", "output", "pooling", "reshape", "store", "subsample-pad", "x2act"]
+let protocols = [
+  "add", "dealer", "input", "linear", "output", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
+]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)

@@ -21,9 +21,14 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
 
   private struct State {
     let session: LatticeSession
-    let decryptionKey: SecretWords
-    let linearKey: SecretWords
-    let oleKey: SecretWords
+    let linear: Key
+    let ole: Key
+  }
+
+  /// A ring's secret key, transformed in that ring and in the one of decryption.
+  private struct Key {
+    let encrypting: SecretWords
+    let decrypting: SecretWords
   }
 
   /// - Parameters:
@@ -42,22 +47,24 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     secret = SecretKey(count: 32, from: randomness)
   }
 
-  /// Makes the key of the session and gives the public keys.
+  /// Makes the keys of the session and gives the public ones.
   /// - Throws: ``CorrelationError``, `TransportError`
   public func begin(program: Program) throws {
     let seed = try peer.receive(.latticeSeed, byteCount: 32)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: seed), secret: secret)
-    let key = LatticeSecretKey(in: tables.linear, from: session.secretStream(.latticeSecretKey))
-    let keys = [tables.linear, tables.ole].map { key.transformed(in: $0) }
+    // A key of its own for each ring: what is known of one modulus tells nothing about the other.
+    let keys = [tables.linear, tables.ole].enumerated().map { index, ring in
+      let key = LatticeSecretKey(in: ring, from: session.secretStream(.latticeSecretKey, step: index))
+      return Key(encrypting: key.transformed(in: ring), decrypting: key.transformed(in: tables.decryption))
+    }
     let publicKeys = zip([tables.linear, tables.ole], keys).enumerated().map { index, pair in
       LatticePublicKey(
-        context: pair.0, key: pair.1, seed: session.publicStream(.latticePublicKey, step: index),
+        context: pair.0, key: pair.1.encrypting, seed: session.publicStream(.latticePublicKey, step: index),
         randomness: session.secretStream(.latticePublicKey, step: index))
     }
     try peer.send(.latticeKeys, publicKeys[0].bytes + publicKeys[1].bytes)
-    state = State(
-      session: session, decryptionKey: key.transformed(in: tables.decryption), linearKey: keys[0], oleKey: keys[1])
+    state = State(session: session, linear: keys[0], ole: keys[1])
   }
 
   /// Nothing travels.
@@ -73,7 +80,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let tensor = session.program.steps[step].tensor
     let stream = session.secretStream(.mask, step: step, serial: serials.lowerBound)
     let masks = serials.map { _ in tables.words(tensor.modulus, count: tensor.shape.count, from: stream) }
-    if let chooser = session.chooser(of: step) {
+    if let chooser = session.program.maskChooser(ofTensor: step) {
       var polynomials: [[UInt8]] = []
       try encrypt(state, step: chooser, masks: masks, isFree: true) { polynomials.append($0) }
       pending[chooser] = polynomials
@@ -87,7 +94,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let (session, serial) = (state.session, serials.lowerBound)
     let packing = try session.packing(step: step, count: serials.count)
     let encryptor = Encryptor(
-      context: tables.linear, key: state.linearKey,
+      context: tables.linear, key: state.linear.encrypting,
       seed: session.publicStreams(.latticeMasks, step: step, serial: serial),
       randomness: session.secretStreams(.latticeMasks, step: step, serial: serial))
     let modulus = session.program.steps[step].tensor.modulus
@@ -122,7 +129,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     try peer.endSend()
     let format = ResponseFormat(try session.budget(packing).use)
     let decryptor = Decryptor(
-      context: tables.decryption, key: state.decryptionKey,
+      context: tables.decryption, key: state.linear.decrypting,
       publicWords: session.publicStreams(.latticeLinear, step: step, serial: serial))
     let shares = serials.map { _ in SecretWords(uninitialized: packing.geometry.outputShape.count) }
     try peer.beginReceive(.latticeLinear, byteCount: packing.responseBytes(format))
@@ -158,8 +165,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
       ActivationKernels.fuse(v: constant.pointer, c: share.pointer, count: count, vc: constant.pointer)
       let own = pads.map { pads in
         (
-          LatticeSession.pads(pads.0, tensor.modulus, start: start, count: count, elements: elements),
-          LatticeSession.pads(pads.1, tensor.modulus, start: start, count: count, elements: elements)
+          state.session.pads(pads.0, tensor.modulus, start: start, count: count, elements: elements),
+          state.session.pads(pads.1, tensor.modulus, start: start, count: count, elements: elements)
         )
       }
       if let own {
@@ -181,7 +188,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   private func transfers(
     _ state: State, step: Int, elements: Int, modulus: ModulusKind
   ) throws -> (SecretWords, SecretWords) {
-    let slots = LatticeSession.transferSlots(modulus, elements: elements)
+    let slots = SlotPacking.transferSlots(modulus) * elements
     let difference = slotWords(slots)
     let stream = state.session.secretStream(.transferPads, step: step, serial: serials.lowerBound)
     tables.counter?.add("aes.block", slots)
@@ -201,15 +208,15 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   ) throws {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
     let encryptor = Encryptor(
-      context: tables.ole, key: state.oleKey,
+      context: tables.ole, key: state.ole.encrypting,
       seed: session.publicStreams(product.shares, step: step, serial: serial),
       randomness: session.secretStreams(product.shares, step: step, serial: serial))
     let decryptor = Decryptor(
-      context: tables.decryption, key: state.decryptionKey,
+      context: tables.decryption, key: state.ole.decrypting,
       publicWords: session.publicStreams(product.products, step: step, serial: serial))
     let format = ResponseFormat(try session.budget(product).use)
     let size = format.byteCount(degree: degree, count: degree)
-    let groups = session.groups(elements: elements)
+    let groups = SlotPacking.groups(elements)
     var first = 0
     func encrypt(_ group: Int, from first: Int) throws -> [[UInt8]] {
       try workers.map(group) {
@@ -244,7 +251,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     pending = [:]
   }
 
-  /// Forgets the key.
+  /// Forgets the keys.
   public func end() { state = nil }
 
   private func current() throws -> State {

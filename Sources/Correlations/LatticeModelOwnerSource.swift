@@ -96,7 +96,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   private func receiveMasks(
     _ session: LatticeSession, _ packing: LinearPacking, step: Int, modulus: ModulusKind
   ) throws -> [SecretWords] {
-    let isFree = session.choosesMasks(step: step)
+    let isFree = session.program.choosesMasks(step: step)
     let reader = CiphertextReader(
       context: tables.linear, seed: session.publicStreams(.latticeMasks, step: step, serial: serials.lowerBound))
     try peer.beginReceive(
@@ -129,7 +129,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       let own = transfer.map { made in
         (
           choices: made.choices.copyBits(start, count),
-          pads: LatticeSession.pads(made.pads, tensor.modulus, start: start, count: count, elements: elements)
+          pads: state.session.pads(made.pads, tensor.modulus, start: start, count: count, elements: elements)
         )
       }
       receive(
@@ -164,7 +164,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     tables.counter?.add("aes.block", (choices.count + 15) / 16)
     stream.fill(UnsafeMutableRawBufferPointer(choices.buffer))
     if elements % 8 > 0 { choices.pointer[choices.count - 1] &= 1 << (elements % 8) - 1 }
-    let slots = LatticeSession.transferSlots(modulus, elements: elements)
+    let slots = SlotPacking.transferSlots(modulus) * elements
     let pads = try exchange(state, .transfer, step: step, elements: slots) { ciphertext in
       let factor = SecretWords(uninitialized: degree)
       let place = ciphertext * degree
@@ -186,7 +186,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     factor: (Int) -> SecretWords
   ) throws -> SecretWords {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
-    let groups = session.groups(elements: elements)
+    let groups = SlotPacking.groups(elements)
     let u = SecretWords(uninitialized: groups.reduce(0, +) * degree)
     let reader = CiphertextReader(
       context: tables.ole, seed: session.publicStreams(product.shares, step: step, serial: serial))

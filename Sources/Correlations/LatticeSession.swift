@@ -16,6 +16,8 @@ public final class LatticeTables: Sendable {
   /// Builds the tables for the product's parameters.
   /// - Parameter counter: counts the work that is done with these tables, in tests.
   public init(counter: OperationCounter? = nil) {
+    precondition(LatticeParameters.linear.degree == LinearPacking.agreedDegree)
+    precondition(LatticeParameters.ole.degree == LinearPacking.agreedDegree)
     self.counter = counter
     linear = RingContext(.linear, counter: counter)
     ole = RingContext(.ole, counter: counter)
@@ -72,9 +74,6 @@ enum SlotProduct {
 
 /// What both ends of a lattice preparation compute alike from public values: plans of layers, budgets, formats, streams.
 final class LatticeSession {
-  /// Ciphertexts of an activation step that travel before their responses do: bounds memory, and keeps both ends at work.
-  static let group = 16
-
   let tables: LatticeTables
   let program: Program
   private let sessionID: Digest32
@@ -94,14 +93,15 @@ final class LatticeSession {
     self.publicSeed = publicSeed
     self.secret = secret
     let degree = tables.ole.degree
-    outputs = program.steps.reduce(0) { sum, step in
+    outputs = program.steps.indices.reduce(0) { sum, index in
+      let step = program.steps[index]
       let count = step.tensor.shape.count
       switch step.operation {
       case .linear: return sum + count
       case .activation:
         // Whole ciphertexts leave, what fills up the last one included.
-        let slots = [count, Self.transferSlots(step.tensor.modulus, elements: count)]
-        return slots.reduce(sum) { $0 + ($1 + degree - 1) / degree * degree }
+        let transfers = program.truncatesExactly(index) ? SlotPacking.transferSlots(step.tensor.modulus) * count : 0
+        return sum + degree * (SlotPacking.ciphertexts(count) + SlotPacking.ciphertexts(transfers))
       default: return sum
       }
     }
@@ -140,17 +140,9 @@ final class LatticeSession {
   func packing(step: Int, count: Int) throws -> LinearPacking {
     if let plan = plans[step], plan.count == count { return plan.packing }
     guard case .linear(let geometry) = program.steps[step].operation else { preconditionFailure("not linear") }
-    let packing = try LinearPacking(
-      geometry: geometry, inferences: count, degree: tables.linear.degree, costs: Self.costs)
+    let packing = try LinearPacking.agreed(geometry: geometry, inferences: count)
     plans[step] = (count, packing)
     return packing
-  }
-
-  /// Bytes first; more weights in one coefficient than these would widen the flood beyond the ring.
-  static var costs: PackingCosts {
-    var costs = PackingCosts()
-    costs.maximumWeightTerms = 1 << 16
-    return costs
   }
 
   /// Largest magnitude of a quantized weight (``WeightProvider``), for the noise.
@@ -168,43 +160,14 @@ final class LatticeSession {
     try NoiseBudget(use: product.use, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
   }
 
-  /// Slots an activation's transfers take for `elements` elements: a word of Z_2^64 is made of two of F_p.
-  static func transferSlots(_ modulus: ModulusKind, elements: Int) -> Int {
-    modulus == .field ? elements : 2 * elements
-  }
-
   /// Pads in the ring of the output, from pads in F_p. In Z_2^64: x + 2^32 y, at a distance below 2^-62 from uniform.
-  static func pads(_ words: SecretWords, _ modulus: ModulusKind, start: Int, count: Int, elements: Int) -> SecretWords {
+  func pads(_ words: SecretWords, _ modulus: ModulusKind, start: Int, count: Int, elements: Int) -> SecretWords {
     let out = words.copy(start, count)
     if modulus == .word {
+      tables.counter?.add("ring.shift", count)
+      tables.counter?.add("ring.add", count)
       for index in 0..<count { out.pointer[index] &+= words.pointer[elements + start + index] << 32 }
     }
     return out
-  }
-
-  /// Whether the masks that a linear step reads may be chosen by its encryption: they are drawn for the tensor that it reads,
-  /// and it is the first linear step to read that tensor.
-  func choosesMasks(step: Int) -> Bool {
-    let operand = program.steps[step].inputs[0]
-    return Self.drawsMasks(program.steps[operand].operation) && chooser(of: operand) == step
-  }
-
-  /// The linear step that chooses the masks of a tensor, if one does.
-  func chooser(of tensor: Int) -> Int? {
-    guard Self.drawsMasks(program.steps[tensor].operation) else { return nil }
-    return program.linearSteps.first { program.steps[$0].inputs[0] == tensor }
-  }
-
-  private static func drawsMasks(_ operation: StepOperation) -> Bool {
-    switch operation {
-    case .input, .activation: true
-    default: false
-    }
-  }
-
-  /// Sizes of the groups in which `elements` slots travel, in ciphertexts.
-  func groups(elements: Int) -> [Int] {
-    let ciphertexts = (elements + tables.ole.degree - 1) / tables.ole.degree
-    return stride(from: 0, to: ciphertexts, by: Self.group).map { min(Self.group, ciphertexts - $0) }
   }
 }

@@ -4,8 +4,18 @@ public import Programs
 public struct CostModel: Sendable {
   /// Correlation sources.
   public enum Source: String, Codable, Hashable, Sendable {
+    /// Lattices between the two parties.
+    case lattice
     /// The trusted third process.
     case dealer
+
+    /// Name of the descriptor.
+    public var descriptor: String {
+      switch self {
+      case .lattice: "rlwe"
+      case .dealer: "dealer"
+      }
+    }
   }
 
   /// The descriptors read.
@@ -31,13 +41,13 @@ public struct CostModel: Sendable {
   /// - Throws: ``HardwareError``, `ProgramError`
   public func predict(
     program: Program, phase: CostPhase, batch: Int = 1, bulk: Int = 1, lease: Int = 1,
-    source: Source = .dealer, usesStore: Bool = false
+    source: Source = .lattice, usesStore: Bool = false
   ) throws -> CostPrediction {
     guard batch >= 1 else { throw HardwareError.invalidCount(what: "batch", found: batch) }
     guard bulk >= 1 else { throw HardwareError.invalidCount(what: "bulk", found: bulk) }
     guard lease >= 1 else { throw HardwareError.invalidCount(what: "lease", found: lease) }
     try program.validate()
-    let provider = try library.descriptor(source.rawValue)
+    let provider = try library.descriptor(source.descriptor)
     let store = usesStore ? try library.descriptor("store") : nil
     var result = CostPrediction(
       program: program.name, phase: phase, batch: batch, bulk: bulk, source: source.rawValue)
@@ -58,12 +68,19 @@ public struct CostModel: Sendable {
     }
 
     func frame(_ scope: String) -> Selection { Selection(scope: scope, variant: nil, values: counts) }
+    var packing = PackingSymbols(program: program, bulk: bulk)
     // Stores are compared before a source is set up, and a bulk is committed after the source has ended it.
     if let store { try visit(nil, "begin", store.name, [(store, frame("begin"))]) }
     try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
     for (index, step) in program.steps.enumerated() {
       let resolved = CostSymbols.resolve(program, index)
       let values = counts.merging(resolved.values) { first, _ in first }
+      var prepared = Selection(scope: resolved.name, variant: resolved.variant, values: values)
+      if source == .lattice && phase == .offline {
+        let packed = try packing.symbols(ofStep: index)
+        prepared.values.merge(packed.values) { first, _ in first }
+        prepared.lists = packed.lists
+      }
       try visit(
         index, step.name, resolved.name,
         [
@@ -71,7 +88,7 @@ public struct CostModel: Sendable {
             try library.descriptor(resolved.name),
             Selection(scope: nil, variant: resolved.variant, values: values)
           ),
-          (provider, Selection(scope: resolved.name, variant: resolved.variant, values: values)),
+          (provider, prepared),
         ])
     }
     try visit(nil, "end", provider.name, [(provider, frame("end"))])
@@ -82,7 +99,9 @@ public struct CostModel: Sendable {
   private struct Selection {
     let scope: String?
     let variant: String?
-    let values: [String: Int]
+    var values: [String: Int]
+    /// Entries of each list, with how often they occur one after the other.
+    var lists: [String: [SymbolEntry]] = [:]
 
     func includes(_ scope: String?, _ variant: String?) -> Bool {
       self.scope == scope && (variant == nil || variant == self.variant)
@@ -93,16 +112,37 @@ public struct CostModel: Sendable {
     _ descriptor: Descriptor, _ selection: Selection, _ phase: CostPhase, _ cost: inout CostSummary,
     send: (MessageDescriptor, Int) -> Void
   ) throws {
-    func count(_ expression: Expression) throws -> Int {
-      let value = try expression.value(selection.values)
+    func count(_ expression: Expression, _ more: [String: Int] = [:]) throws -> Int {
+      let value = try expression.value(selection.values.merging(more) { first, _ in first })
       guard value >= 0 else { throw HardwareError.arithmetic(text: expression.text, reason: "a cost of \(value)") }
       return value
     }
-    for message in descriptor.messages where message.phase == phase {
-      guard selection.includes(message.scope, message.variant) else { continue }
-      let bytes = try count(message.bytes)
+    func sum(_ expression: Expression, over list: String?) throws -> Int {
+      guard let list else { return try count(expression) }
+      return try (selection.lists[list] ?? []).reduce(0) { total, entry in
+        let (product, overflow) = try count(expression, entry.values).multipliedReportingOverflow(by: entry.times)
+        guard !overflow else { throw HardwareError.arithmetic(text: expression.text, reason: "the sum overflows") }
+        return try CostSummary.sum(total, product)
+      }
+    }
+    func pass(_ message: MessageDescriptor, _ bytes: Int) throws {
       try cost.add(Traffic(from: message.from, to: message.to, payloadBytes: bytes, frames: 1))
       send(message, bytes)
+    }
+    var sent = descriptor.messages.filter {
+      $0.phase == phase && selection.includes($0.scope, $0.variant)
+    }[...]
+    while let message = sent.first {
+      guard let list = message.each else {
+        try pass(message, try sum(message.bytes, over: message.sum))
+        sent.removeFirst()
+        continue
+      }
+      let turns = sent.prefix { $0.each == list }
+      for entry in selection.lists[list] ?? [] {
+        for _ in 0..<entry.times { for turn in turns { try pass(turn, try count(turn.bytes, entry.values)) } }
+      }
+      sent.removeFirst(turns.count)
     }
     for part in descriptor.material where part.phase == phase {
       guard selection.includes(part.scope, part.variant) else { continue }
@@ -115,7 +155,7 @@ public struct CostModel: Sendable {
     }
     for work in descriptor.operations where work.phase == phase {
       guard selection.includes(work.scope, work.variant) else { continue }
-      let times = try count(work.count)
+      let times = try sum(work.count, over: work.sum)
       if times > 0 { try cost.add(Work(party: work.party, operation: work.operation, count: times)) }
     }
   }

@@ -15,6 +15,16 @@ enum CostSymbols {
     "subsample-pad": common.union(["kept"]),
     "output": common.union(["outputBytes"]),
   ]
+  /// What sources may use beside: counts of a bulk that follow from how linear layers are packed.
+  static let ofPacking: [String: Set<String>] = [
+    "linear": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
+    "x2act": ["padSlots"],
+  ]
+  /// Lists that sources may sum over or send a frame for each entry of, with the symbols of an entry.
+  static let lists: [String: [String: Set<String>]] = [
+    "linear": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
+    "x2act": ["oleGroups": ["ciphertexts"], "transferGroups": ["ciphertexts"]],
+  ]
   static let variants: [String: Set<String>] = ["x2act": ["exact", "local"], "pooling": ["sum", "global"]]
 
   /// Descriptor, variant and symbols of a step of a valid program.

@@ -15,9 +15,9 @@ private struct DescriptorFields: Decodable {
     "operations",
   ]
   static let lists: [String: Set<String>] = [
-    "messages": ["phase", "scope", "variant", "from", "to", "message", "bytes", "content"],
+    "messages": ["phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "content"],
     "material": ["phase", "scope", "variant", "kind", "count"],
-    "operations": ["phase", "scope", "variant", "party", "operation", "count"],
+    "operations": ["phase", "scope", "variant", "sum", "party", "operation", "count"],
   ]
   var unknown: [String] = []
 
@@ -69,13 +69,22 @@ extension Descriptor {
     try expect(version >= 1, "its version is \(version)")
     try expect(!source.isEmpty && !adversary.isEmpty, "source or adversary is empty")
     var used: Set<String> = []
-    func entry(_ what: String, _ phase: CostPhase, _ scope: String?, _ variant: String?, _ value: Expression) throws {
+    func entry(
+      _ what: String, _ phase: CostPhase, _ scope: String?, _ variant: String?, _ list: String?, _ value: Expression
+    ) throws {
       try expect(
         (role == .source) == (scope != nil), "\(what): a scope belongs to sources, and to each of their entries")
       let owner = role == .source ? scope! : name
       let isFrame = owner == "begin" || owner == "end"
-      guard let known = isFrame ? CostSymbols.always : CostSymbols.ofOperator[owner] else {
+      guard var known = isFrame ? CostSymbols.always : CostSymbols.ofOperator[owner] else {
         throw invalid("\(what): there is no operator \(owner.prefix(64))")
+      }
+      if role == .source { known.formUnion(CostSymbols.ofPacking[owner] ?? []) }
+      if let list {
+        guard role == .source, let more = CostSymbols.lists[owner]?[list] else {
+          throw invalid("\(what): there is no list \(list.prefix(64)) for \(owner)")
+        }
+        known.formUnion(more)
       }
       if let variant {
         try expect(CostSymbols.variants[owner]?.contains(variant) == true, "\(what): no variant \(variant.prefix(64))")
@@ -92,13 +101,16 @@ extension Descriptor {
       used.formUnion(value.symbols)
     }
     for message in messages {
-      try entry(message.message, message.phase, message.scope, message.variant, message.bytes)
+      try expect(
+        message.sum == nil || message.each == nil, "\(message.message): it has both a sum and a frame for each")
+      try entry(
+        message.message, message.phase, message.scope, message.variant, message.sum ?? message.each, message.bytes)
       try expect(message.from != message.to, "\(message.message): sender and receiver are the same")
       try expect(!message.message.isEmpty && !message.content.isEmpty, "a message has no name or no content")
     }
-    for part in material { try entry(part.kind.rawValue, part.phase, part.scope, part.variant, part.count) }
+    for part in material { try entry(part.kind.rawValue, part.phase, part.scope, part.variant, nil, part.count) }
     for work in operations {
-      try entry(work.operation, work.phase, work.scope, work.variant, work.count)
+      try entry(work.operation, work.phase, work.scope, work.variant, work.sum, work.count)
       try expect(Self.operationKinds.contains(work.operation), "\(work.operation.prefix(64)) is not a known operation")
     }
     for symbol in symbols.keys.sorted() {

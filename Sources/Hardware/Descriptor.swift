@@ -42,6 +42,10 @@ public struct MessageDescriptor: Codable, Hashable, Sendable {
   public let scope: String?
   /// The variant of the operator in which it is sent; all, if absent.
   public let variant: String?
+  /// A list of ``CostSymbols/lists``: bytes are the sum of the expression over it.
+  public let sum: String?
+  /// A list likewise: a frame for each of its entries. Neighbouring messages over one list take turns.
+  public let each: String?
   /// Sender.
   public let from: CostParty
   /// Receiver.
@@ -76,6 +80,8 @@ public struct OperationDescriptor: Codable, Hashable, Sendable {
   public let scope: String?
   /// See ``MessageDescriptor/variant``.
   public let variant: String?
+  /// See ``MessageDescriptor/sum``.
+  public let sum: String?
   /// Who works.
   public let party: CostParty
   /// One of ``Descriptor/operationKinds``.
@@ -88,10 +94,11 @@ public struct OperationDescriptor: Codable, Hashable, Sendable {
 public struct Descriptor: Codable, Hashable, Sendable {
   /// Version of the format that this build reads.
   public static let currentFormat = 1
-  /// Known kinds of local work: multiply-accumulate of a word by a small weight, of two full words; product, sum, shift of
-  /// words; one AES-128 block.
+  /// Known kinds of local work, each explained in Protocols/README.md.
   public static let operationKinds: Set<String> = [
-    "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block",
+    "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block", "ntt.8192", "ntt.field.8192",
+    "ntt.mac", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
+    "sample.binomial", "sample.ternary", "sample.flood",
   ]
   /// Whether it is run by steps of a program or prepares their material.
   public enum Role: String, Codable, Hashable, Sendable {

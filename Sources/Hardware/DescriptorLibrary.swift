@@ -48,6 +48,8 @@ public struct DescriptorLibrary: Sendable {
         put(message.phase.rawValue)
         put(message.scope ?? "")
         put(message.variant ?? "")
+        put(message.sum ?? "")
+        put(message.each ?? "")
         put(message.from.rawValue)
         put(message.to.rawValue)
         put(message.message)

@@ -24,6 +24,9 @@ public final class ProductSum {
   let accumulators: SecretWords
   private var products = 0
 
+  /// Products after which accumulators are folded: whole calls, what was folded and re-randomisation fit beside them.
+  static let foldAfter = (Int(CK_NTT_PRODUCTS) - 16) / Int(CK_NTT_PAIRS) * Int(CK_NTT_PAIRS)
+
   /// A sum of nothing.
   public init(context: RingContext) {
     self.context = context
@@ -45,8 +48,8 @@ public final class ProductSum {
   /// Counts products, and folds before an accumulator could overflow.
   func note(products count: Int) {
     products += count
-    guard products + 16 > Int(CK_NTT_PRODUCTS) else { return }
-    products = 1
+    guard products >= Self.foldAfter else { return }
+    products -= Self.foldAfter
     context.note(.fold, 2 * context.words)
     let folded = SecretWords(uninitialized: context.degree)
     for row in 0..<2 * context.primes.count {

@@ -105,7 +105,7 @@ struct DealtMaterialTests {
       }
     }
     let costs = try CostModel()
-    let offline = try costs.predict(program: program, phase: .offline, bulk: bulk).total
+    let offline = try costs.predict(program: program, phase: .offline, bulk: bulk, source: .dealer).total
     let online = try costs.predict(program: program, phase: .online, batch: bulk).total
     for kind in MaterialKind.allCases {
       #expect(offline.produced(kind) == produced[kind] ?? 0, "\(kind)")

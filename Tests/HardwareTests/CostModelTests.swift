@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func offline() throws {
-    let cost = try CostModel().predict(program: program(.exact), phase: .offline, bulk: 5)
+    let cost = try CostModel().predict(program: program(.exact), phase: .offline, bulk: 5, source: .dealer)
     #expect(cost.total.traffic(from: .dataOwner, to: .modelOwner).payloadBytes == 12 + 8 * 12 * 5)
     #expect(cost.total.traffic(from: .modelOwner, to: .dataOwner).payloadBytes == 12)
     #expect(cost.total.traffic(from: .dealer, to: .modelOwner).payloadBytes == 32 + 2 * 8 * 12 * 5)
@@ -66,9 +66,9 @@ import Testing
   }
 
   @Test func sessionAndSetup() throws {
-    let setup = try CostModel().predict(program: program(.exact), phase: .setup)
+    let setup = try CostModel().predict(program: program(.exact), phase: .setup, source: .dealer)
     #expect(setup.messages.map(\.payloadBytes) == [24, 48])
-    let session = try CostModel().predict(program: program(.exact), phase: .session)
+    let session = try CostModel().predict(program: program(.exact), phase: .session, source: .dealer)
     #expect(session.messages.map(\.payloadBytes) == [64, 32, 1])
   }
 

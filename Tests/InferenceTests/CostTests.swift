@@ -35,7 +35,7 @@ struct CostTests {
     let example = Example(Self.programs[index].program, seed: 23)
     let model = try CostModel()
     let outcome = try Trio(model: example.model()).run(batches: [], prepared: bulk)
-    let predicted = try model.predict(program: example.program, phase: .offline, bulk: bulk)
+    let predicted = try model.predict(program: example.program, phase: .offline, bulk: bulk, source: .dealer)
     let sent = predicted.total.traffic(from: .dataOwner, to: .modelOwner)
     let received = predicted.total.traffic(from: .modelOwner, to: .dataOwner)
     #expect(outcome.preparation.payloadSent == sent.payloadBytes)
@@ -54,9 +54,9 @@ struct CostTests {
     let example = Example(Self.programs[index].program, seed: 25)
     let model = try CostModel()
     let outcome = try Trio(model: example.model()).run(batches: [example.inputs(2, seed: 26)], prepared: 2)
-    let session = try model.predict(program: example.program, phase: .session).total
-    let setup = try model.predict(program: example.program, phase: .setup).total
-    let offline = try model.predict(program: example.program, phase: .offline, bulk: 2).total
+    let session = try model.predict(program: example.program, phase: .session, source: .dealer).total
+    let setup = try model.predict(program: example.program, phase: .setup, source: .dealer).total
+    let offline = try model.predict(program: example.program, phase: .offline, bulk: 2, source: .dealer).total
     let (given, asked) = (
       setup.traffic(from: .modelOwner, to: .dataOwner), session.traffic(from: .dataOwner, to: .modelOwner)
     )
@@ -75,5 +75,53 @@ struct CostTests {
     // The order is not predicted: one frame.
     #expect(
       outcome.modelDealing.messagesSent == offline.traffic(from: .modelOwner, to: .dealer).frames + 1)
+  }
+}
+
+/// The same without a dealer.
+@Suite("Measured cost of lattice preparation equals its descriptor")
+struct LatticeCostTests {
+  private func expectEqual(_ meters: ChannelMeters, _ predicted: CostPrediction) {
+    let sent = predicted.total.traffic(from: .dataOwner, to: .modelOwner)
+    let received = predicted.total.traffic(from: .modelOwner, to: .dataOwner)
+    #expect(meters.payloadSent == sent.payloadBytes)
+    #expect(meters.messagesSent == sent.frames)
+    #expect(meters.totalSent == sent.totalBytes)
+    #expect(meters.payloadReceived == received.payloadBytes)
+    #expect(meters.messagesReceived == received.frames)
+    #expect(meters.totalReceived == received.totalBytes)
+    #expect(meters.flights == predicted.flights(.modelOwner, .dataOwner))
+    #expect(predicted.totalBytes(.dealer, .dataOwner) == 0 && predicted.totalBytes(.dealer, .modelOwner) == 0)
+  }
+
+  @Test("Session, preparation of a bulk, and a query of all of it", arguments: 0..<CostTests.programs.count, [1, 5])
+  func phases(index: Int, bulk: Int) throws {
+    let example = Example(CostTests.programs[index].program, seed: 27)
+    let model = try CostModel()
+    let outcome = try Duo(model: example.model()).run(
+      batches: [example.inputs(bulk, seed: 28)], prepared: bulk)
+    func predict(_ phase: CostPhase) throws -> CostPrediction {
+      try model.predict(program: example.program, phase: phase, batch: bulk, bulk: bulk, source: .lattice)
+    }
+    expectEqual(outcome.opening, try predict(.session))
+    expectEqual(outcome.preparation, try predict(.offline))
+    expectEqual(outcome.query, try predict(.online))
+    #expect(try predict(.setup).messages.isEmpty)
+  }
+
+  @Test("Several bulks of one preparation")
+  func bulks() throws {
+    let example = Example(Examples.residual(), seed: 29)
+    var duo = Duo(model: try example.model())
+    duo.limits.bulk = 3
+    let outcome = try duo.run(batches: [], prepared: 7)
+    let predicted = try [3, 3, 1].map {
+      try CostModel().predict(program: example.program, phase: .offline, bulk: $0, source: .lattice).total
+    }
+    func sum(_ from: CostParty, _ to: CostParty) -> Int {
+      predicted.reduce(0) { $0 + $1.traffic(from: from, to: to).payloadBytes }
+    }
+    #expect(outcome.preparation.payloadSent == sum(.dataOwner, .modelOwner))
+    #expect(outcome.preparation.payloadReceived == sum(.modelOwner, .dataOwner))
   }
 }

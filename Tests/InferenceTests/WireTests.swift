@@ -27,10 +27,10 @@ struct WireTests {
   }
 
   static let lattice: [(name: String, program: Program, digest: String)] = [
-    ("plain", Examples.plain(), "fc5224b05005a1b7a4109d4834c029ae71ccdbf2a0d38a58e1a2e9f656d0c9a2"),
-    ("local", Examples.plain(.local), "27d63ae9f6b8efed5e38bbc35b3c16a90abadb4bf0f56da167dc78a996d2031a"),
-    ("residual", Examples.residual(), "f115a470aa5a8e2da9538af42b79ad9031ff989a37b4c6791fb7584da2cf4573"),
-    ("square", Examples.square(8193), "5b1f28d44d39547ad83fafda9393456a1877afd53296d1a1c6e586105ddeb4da"),
+    ("plain", Examples.plain(), "8f488a39b812116c65432757038e75f3656e1cd6160f3a034eaeef30593675d7"),
+    ("local", Examples.plain(.local), "e808f63cf1394f0b958a8fab1112b5bc0a7908f6d5c3cbc5280b217420ba0cde"),
+    ("residual", Examples.residual(), "679e0ecf798de40d866bd883703464a37d0e091d713f3cb21b028dcc9c7b8be1"),
+    ("square", Examples.square(8193), "5a1d99199089c9b3518c34e1ebf213d7055cf350e2ff705fe0a6667cbe190e4f"),
   ]
 
   @Test("Transcript of keys, lattice preparation and a query", arguments: 0..<lattice.count)

@@ -1,0 +1,41 @@
+public import Rings
+
+/// What both parties must do alike. AGREEMENT: a change is a change of the wire.
+extension LinearPacking {
+  /// N of the rings in which parties prepare.
+  public static let agreedDegree = 8192
+
+  /// Costs that parties plan with: bytes first; more weights in one coefficient than 2^16 would widen the flood beyond the
+  /// ring.
+  public static let agreedCosts = {
+    var costs = PackingCosts()
+    costs.maximumWeightTerms = 1 << 16
+    return costs
+  }()
+
+  /// The plan that parties follow, and from which their cost is predicted.
+  /// - Throws: as ``init(geometry:inferences:degree:costs:)``.
+  public static func agreed(geometry: LinearGeometry, inferences: Int) throws -> LinearPacking {
+    try LinearPacking(geometry: geometry, inferences: inferences, degree: agreedDegree, costs: agreedCosts)
+  }
+}
+
+/// Elements in slots: element i of a bulk stands in slot i mod N of ciphertext i / N.
+public enum SlotPacking {
+  /// Ciphertexts that travel before their responses do: bounds memory, and keeps both ends at work. AGREEMENT.
+  public static let group = 16
+
+  /// Ciphertexts that `elements` slots take.
+  public static func ciphertexts(_ elements: Int) -> Int {
+    (elements + LinearPacking.agreedDegree - 1) / LinearPacking.agreedDegree
+  }
+
+  /// Sizes of the groups in which they travel, in ciphertexts.
+  public static func groups(_ elements: Int) -> [Int] {
+    let count = ciphertexts(elements)
+    return stride(from: 0, to: count, by: group).map { min(group, count - $0) }
+  }
+
+  /// Slots a random transfer takes: a word of Z_2^64 is made of two of F_p.
+  public static func transferSlots(_ modulus: ModulusKind) -> Int { modulus == .field ? 1 : 2 }
+}

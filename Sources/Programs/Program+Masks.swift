@@ -1,0 +1,14 @@
+extension Program {
+  /// The linear step that chooses the masks of a tensor by encrypting them, if one does: the first that reads it, where its
+  /// masks are drawn and not computed. Parties that prepare by lattices follow it, and costs are predicted from it.
+  public func maskChooser(ofTensor tensor: Int) -> Int? {
+    switch steps[tensor].operation {
+    case .input, .activation: break
+    default: return nil
+    }
+    return linearSteps.first { steps[$0].inputs[0] == tensor }
+  }
+
+  /// Whether a linear step chooses the masks that it reads.
+  public func choosesMasks(step: Int) -> Bool { maskChooser(ofTensor: steps[step].inputs[0]) == step }
+}
