@@ -8,7 +8,7 @@ let settings: [SwiftSetting] = [
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protocols = [
-  "add", "dealer", "input", "linear", "output", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
+  "add", "dealer", "input", "linear", "ot", "output", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -87,7 +87,7 @@ let package = Package(
     tests("LatticeTests", ["CGMP", "CKernels", "Lattice", "Packing", "Randomness", "Rings"]),
     tests(
       "ObliviousTransferTests",
-      ["CKernels", "COpenSSL", "ObliviousTransfer", "Randomness", "Rings", "TestSupport", "Transport"]),
+      ["CKernels", "COpenSSL", "Hardware", "ObliviousTransfer", "Randomness", "Rings", "TestSupport", "Transport"]),
     tests("TransportTests", ["Randomness", "TestSupport", "Transport"]),
     tests(
       "CorrelationsTests",

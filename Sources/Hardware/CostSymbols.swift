@@ -25,7 +25,25 @@ enum CostSymbols {
     "linear": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
     "x2act": ["oleGroups": ["ciphertexts"], "transferGroups": ["ciphertexts"]],
   ]
-  static let variants: [String: Set<String>] = ["x2act": ["exact", "local"], "pooling": ["sum", "global"]]
+  static let variants: [String: Set<String>] = [
+    "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],
+  ]
+  /// Calls of primitives, and the symbols of each.
+  static let ofPrimitive: [String: [String: Set<String>]] = [
+    "ot": [
+      "begin": ["k", "leaves"], "draw": ["n", "k", "leaves"], "words": ["n"], "bits": ["n"], "triples": ["n"],
+      "tables": ["n", "m", "entries"], "transfer": ["n", "bits"], "products": ["n", "bits"],
+    ]
+  ]
+
+  /// The symbols that an entry may use; nil where there is no such operator, scope or call.
+  static func known(_ role: Descriptor.Role, _ name: String, _ owner: String) -> Set<String>? {
+    switch role {
+    case .primitive: ofPrimitive[name]?[owner]
+    case .source where owner == "begin" || owner == "end": always
+    case .source, .operator: ofOperator[owner]
+    }
+  }
 
   /// Descriptor, variant and symbols of a step of a valid program.
   static func resolve(_ program: Program, _ index: Int) -> (name: String, variant: String?, values: [String: Int]) {

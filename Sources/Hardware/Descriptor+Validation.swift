@@ -15,7 +15,7 @@ private struct DescriptorFields: Decodable {
     "operations",
   ]
   static let lists: [String: Set<String>] = [
-    "messages": ["phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "content"],
+    "messages": ["phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "frames", "content"],
     "material": ["phase", "scope", "variant", "kind", "count"],
     "operations": ["phase", "scope", "variant", "sum", "party", "operation", "count"],
   ]
@@ -73,10 +73,10 @@ extension Descriptor {
       _ what: String, _ phase: CostPhase, _ scope: String?, _ variant: String?, _ list: String?, _ value: Expression
     ) throws {
       try expect(
-        (role == .source) == (scope != nil), "\(what): a scope belongs to sources, and to each of their entries")
-      let owner = role == .source ? scope! : name
-      let isFrame = owner == "begin" || owner == "end"
-      guard var known = isFrame ? CostSymbols.always : CostSymbols.ofOperator[owner] else {
+        (role != .operator) == (scope != nil),
+        "\(what): a scope belongs to sources and primitives, and to each of their entries")
+      let owner = role == .operator ? name : scope!
+      guard var known = CostSymbols.known(role, name, owner) else {
         throw invalid("\(what): there is no operator \(owner.prefix(64))")
       }
       if role == .source { known.formUnion(CostSymbols.ofPacking[owner] ?? []) }
@@ -87,7 +87,9 @@ extension Descriptor {
         known.formUnion(more)
       }
       if let variant {
-        try expect(CostSymbols.variants[owner]?.contains(variant) == true, "\(what): no variant \(variant.prefix(64))")
+        try expect(
+          CostSymbols.variants[role == .primitive ? name : owner]?.contains(variant) == true,
+          "\(what): no variant \(variant.prefix(64))")
       }
       for symbol in value.symbols.sorted() {
         try expect(known.contains(symbol), "\(what): \(symbol) has no meaning for \(owner)")
@@ -105,6 +107,10 @@ extension Descriptor {
         message.sum == nil || message.each == nil, "\(message.message): it has both a sum and a frame for each")
       try entry(
         message.message, message.phase, message.scope, message.variant, message.sum ?? message.each, message.bytes)
+      if let frames = message.frames {
+        try entry(message.message, message.phase, message.scope, message.variant, nil, frames)
+        try expect(role == .primitive, "\(message.message): only a primitive's message has several frames")
+      }
       try expect(message.from != message.to, "\(message.message): sender and receiver are the same")
       try expect(!message.message.isEmpty && !message.content.isEmpty, "a message has no name or no content")
     }
@@ -116,7 +122,7 @@ extension Descriptor {
     for symbol in symbols.keys.sorted() {
       try expect(used.contains(symbol), "\(symbol.prefix(64)) is declared and never used")
     }
-    if role == .operator {
+    if role != .source {
       try expect(Set(variants) == CostSymbols.variants[name, default: []], "its variants are not those of the engine")
     }
   }

@@ -20,6 +20,10 @@ public enum CostParty: String, Codable, CaseIterable, Hashable, Sendable {
   case dataOwner = "data-owner"
   /// The trusted third process of the dealer's modes.
   case dealer
+  /// In a primitive, which either party may run in either role: the end that offers.
+  case sender
+  /// The end that chooses.
+  case receiver
 }
 
 /// Kinds of material; one unit serves one element (or word) of one inference.
@@ -32,6 +36,8 @@ public enum MaterialKind: String, Codable, CaseIterable, Hashable, Sendable {
   case ole
   /// A random 1-of-2 oblivious transfer of one word.
   case transfer
+  /// A correlated oblivious transfer of 128 bits.
+  case correlated
 }
 
 /// One frame on the wire.
@@ -52,8 +58,10 @@ public struct MessageDescriptor: Codable, Hashable, Sendable {
   public let to: CostParty
   /// Frame kind, by the engine's name.
   public let message: String
-  /// Payload bytes, without the frame's header.
+  /// Payload bytes, without the frame's header; of all frames where there are several.
   public let bytes: Expression
+  /// Frames; one, if absent.
+  public let frames: Expression?
   /// What it carries.
   public let content: String
 }
@@ -96,7 +104,8 @@ public struct Descriptor: Codable, Hashable, Sendable {
   public static let currentFormat = 1
   /// Known kinds of local work, each explained in Protocols/README.md.
   public static let operationKinds: Set<String> = [
-    "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block", "ntt.8192", "ntt.field.8192",
+    "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block", "aes.key", "curve.mul", "code.row",
+    "ntt.8192", "ntt.field.8192",
     "ntt.mac", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
     "sample.binomial", "sample.ternary", "sample.flood",
   ]
@@ -106,6 +115,8 @@ public struct Descriptor: Codable, Hashable, Sendable {
     case `operator`
     /// Prepares material.
     case source
+    /// A protocol that operators and sources are made of; its scopes are its calls.
+    case primitive
   }
 
   /// Version of the file's format.

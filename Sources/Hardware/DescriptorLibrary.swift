@@ -54,6 +54,7 @@ public struct DescriptorLibrary: Sendable {
         put(message.to.rawValue)
         put(message.message)
         put(message.bytes.text.filter { $0 != " " })
+        put(message.frames?.text.filter { $0 != " " } ?? "1")
       }
     }
     return bytes
