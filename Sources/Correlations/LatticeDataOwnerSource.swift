@@ -1,4 +1,5 @@
 public import Lattice
+internal import ObliviousTransfer
 internal import Packing
 public import Programs
 public import Randomness
@@ -23,6 +24,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let session: LatticeSession
     let linear: Key
     let ole: Key
+    let transfers: CorrelatedSender
   }
 
   /// A ring's secret key, transformed in that ring and in the one of decryption.
@@ -64,7 +66,12 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
         randomness: session.secretStream(.latticePublicKey, step: index))
     }
     try peer.send(.latticeKeys, publicKeys[0].bytes + publicKeys[1].bytes)
-    state = State(session: session, linear: keys[0], ole: keys[1])
+    let transfers = CorrelatedSender(
+      channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
+      randomness: session.secretStream(.latticeTransfers))
+    try transfers.begin()
+    tables.counter?.add("ot.base", 128)
+    state = State(session: session, linear: keys[0], ole: keys[1], transfers: transfers)
   }
 
   /// Nothing travels.
@@ -140,7 +147,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     return withExtendedLifetime(shares) { shares }
   }
 
-  /// Encrypts c in slots and reads v; likewise the differences of pads.
+  /// Encrypts c in slots and reads v; draws random transfers.
   public func activation(
     step: Int, shares: [SecretWords], masks: [SecretWords],
     receive: (Int, consuming DataOwnerActivationMaterial) -> Void
@@ -152,23 +159,17 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     for (position, share) in shares.enumerated() {
       (constants.pointer + position * count).update(from: share.pointer, count: count)
     }
-    try exchange(state, .ole, step: step, words: constants, elements: elements)
-    var pads: (SecretWords, SecretWords)?
-    if state.session.program.truncatesExactly(step) {
-      pads = try transfers(state, step: step, elements: elements, modulus: tensor.modulus)
-    }
+    try exchange(state, step: step, words: constants, elements: elements)
+    let pads =
+      state.session.program.truncatesExactly(step)
+      ? try transfers(state, elements: elements, modulus: tensor.modulus) : nil
     for position in 0..<serials.count {
       let (share, mask, start) = (shares[position], masks[position], position * count)
       let constant = constants.copy(start, count)
       tables.counter?.add("ring.mul", count)
       tables.counter?.add("ring.add", count)
       ActivationKernels.fuse(v: constant.pointer, c: share.pointer, count: count, vc: constant.pointer)
-      let own = pads.map { pads in
-        (
-          state.session.pads(pads.0, tensor.modulus, start: start, count: count, elements: elements),
-          state.session.pads(pads.1, tensor.modulus, start: start, count: count, elements: elements)
-        )
-      }
+      let own = pads.map { ($0.zeros.copy(start, count), $0.ones.copy(start, count)) }
       if let own {
         tables.counter?.add("ring.add", 2 * count)
         for pad in [own.0, own.1] {
@@ -184,37 +185,29 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     return SecretWords(zeros: (elements + degree - 1) / degree * degree)
   }
 
-  /// pad_0 = -v and pad_1 = d - v for uniform d, where u + v = rho d.
+  /// Random transfers, both pads of each, and some more that fill up a tile.
   private func transfers(
-    _ state: State, step: Int, elements: Int, modulus: ModulusKind
-  ) throws -> (SecretWords, SecretWords) {
-    let slots = SlotPacking.transferSlots(modulus) * elements
-    let difference = slotWords(slots)
-    let stream = state.session.secretStream(.transferPads, step: step, serial: serials.lowerBound)
-    tables.counter?.add("aes.block", slots)
-    stream.fillField(difference.pointer, count: slots)
-    let zero = SecretWords(zeros: difference.count)
-    let v = difference.copy(0, difference.count)
-    try exchange(state, .transfer, step: step, words: v, elements: slots)
-    tables.counter?.add("ring.add", 2 * v.count)
-    Elementwise.subtract(.field, difference.pointer, v.pointer, count: v.count, output: difference.pointer)
-    Elementwise.subtract(.field, zero.pointer, v.pointer, count: v.count, output: zero.pointer)
-    return (zero, difference)
+    _ state: State, elements: Int, modulus: ModulusKind
+  ) throws -> (zeros: SecretWords, ones: SecretWords) {
+    let count = TransferPacking.rounded(elements)
+    tables.counter?.add("ot.cot", count)
+    tables.counter?.add("ot.pad", 2 * count)
+    return try state.transfers.randomWords(count, modulus: modulus)
   }
 
   /// Encrypts slots and overwrites them by v. The next group is encrypted while the model owner works on the last.
   private func exchange(
-    _ state: State, _ product: SlotProduct, step: Int, words: SecretWords, elements: Int
+    _ state: State, step: Int, words: SecretWords, elements: Int
   ) throws {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
     let encryptor = Encryptor(
       context: tables.ole, key: state.ole.encrypting,
-      seed: session.publicStreams(product.shares, step: step, serial: serial),
-      randomness: session.secretStreams(product.shares, step: step, serial: serial))
+      seed: session.publicStreams(.latticeShares, step: step, serial: serial),
+      randomness: session.secretStreams(.latticeShares, step: step, serial: serial))
     let decryptor = Decryptor(
       context: tables.decryption, key: state.ole.decrypting,
-      publicWords: session.publicStreams(product.products, step: step, serial: serial))
-    let format = ResponseFormat(try session.budget(product).use)
+      publicWords: session.publicStreams(.latticeProducts, step: step, serial: serial))
+    let format = ResponseFormat(try session.productBudget().use)
     let size = format.byteCount(degree: degree, count: degree)
     let groups = SlotPacking.groups(elements)
     var first = 0

@@ -1,4 +1,5 @@
 public import Lattice
+internal import ObliviousTransfer
 internal import Packing
 public import Programs
 public import Randomness
@@ -7,7 +8,7 @@ public import Transport
 
 /// The model owner's side of lattice preparation: no third party (Protocols/rlwe/spec.md).
 ///
-/// Security: semi-honest parties; ring learning with errors at 128 bits, 2^-40 statistical an inference.
+/// Security: semi-honest parties; ring learning with errors at 128 bits, 2^-40 statistical an inference; for transfers Diffie-Hellman on P-256 and AES.
 public final class LatticeModelOwnerSource: ModelOwnerSource {
   private let peer: FramedChannel
   private let sessionID: Digest32
@@ -24,6 +25,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let weights: any WeightProvider
     let linearKey: LatticePublicKey
     let oleKey: LatticePublicKey
+    let transfers: CorrelatedReceiver
   }
 
   /// - Parameters:
@@ -57,7 +59,13 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       context: tables.linear, bytes: Array(bytes[..<sizes[0]]), seed: session.publicStream(.latticePublicKey, step: 0))
     let oleKey = try LatticePublicKey(
       context: tables.ole, bytes: Array(bytes[sizes[0]...]), seed: session.publicStream(.latticePublicKey, step: 1))
-    state = State(session: session, weights: weights, linearKey: linearKey, oleKey: oleKey)
+    let transfers = CorrelatedReceiver(
+      channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
+      randomness: session.secretStream(.latticeTransfers))
+    try transfers.begin()
+    tables.counter?.add("ot.base", 128)
+    state = State(
+      session: session, weights: weights, linearKey: linearKey, oleKey: oleKey, transfers: transfers)
   }
 
   /// Nothing travels.
@@ -114,23 +122,19 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     return inputs
   }
 
-  /// Multiplies the encrypted shares by alpha, and the differences of pads by its choices.
+  /// Multiplies the encrypted shares by alpha, and draws random transfers.
   public func activation(step: Int, receive: (Int, consuming ModelOwnerActivationMaterial) -> Void) throws {
     let state = try current()
     let tensor = state.session.program.steps[step].tensor
     let (count, elements) = (tensor.shape.count, tensor.shape.count * serials.count)
     let (alphas, products) = try products(state, step: step, elements: elements)
-    var transfer: (choices: SecretBytes, pads: SecretWords)?
-    if state.session.program.truncatesExactly(step) {
-      transfer = try transfers(state, step: step, elements: elements, modulus: tensor.modulus)
-    }
+    let transfer =
+      state.session.program.truncatesExactly(step)
+      ? try transfers(state, elements: elements, modulus: tensor.modulus) : nil
     for position in 0..<serials.count {
       let start = position * count
       let own = transfer.map { made in
-        (
-          choices: made.choices.copyBits(start, count),
-          pads: state.session.pads(made.pads, tensor.modulus, start: start, count: count, elements: elements)
-        )
+        (choices: made.choices.storage.copyBits(start, count), pads: made.pads.copy(start, count))
       }
       receive(
         position,
@@ -144,7 +148,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let alpha = SecretWords(uninitialized: (elements + degree - 1) / degree * degree)
     let streams = state.session.secretStreams(.oleAlpha, step: step, serial: serials.lowerBound)
     // A uniform polynomial is uniform in every slot too.
-    let u = try exchange(state, .ole, step: step, elements: elements) { index in
+    let u = try exchange(state, step: step, elements: elements) { index in
       let factor = tables.words(.field, count: degree, from: streams.stream(index))
       let slots = alpha.pointer + index * degree
       slots.update(from: factor.pointer, count: degree)
@@ -154,46 +158,30 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     return withExtendedLifetime(alpha) { (alpha, u) }
   }
 
-  /// Random transfers out of products by bits: u + v = rho d gives pad_rho = u where pad_0 = -v, pad_1 = d - v.
+  /// Random transfers, choices and their pads, and some more that fill up a tile.
   private func transfers(
-    _ state: State, step: Int, elements: Int, modulus: ModulusKind
-  ) throws -> (choices: SecretBytes, pads: SecretWords) {
-    let degree = tables.ole.degree
-    let stream = state.session.secretStream(.transferChoice, step: step, serial: serials.lowerBound)
-    let choices = SecretBytes(uninitialized: (elements + 7) / 8)
-    tables.counter?.add("aes.block", (choices.count + 15) / 16)
-    stream.fill(UnsafeMutableRawBufferPointer(choices.buffer))
-    if elements % 8 > 0 { choices.pointer[choices.count - 1] &= 1 << (elements % 8) - 1 }
-    let slots = SlotPacking.transferSlots(modulus) * elements
-    let pads = try exchange(state, .transfer, step: step, elements: slots) { ciphertext in
-      let factor = SecretWords(uninitialized: degree)
-      let place = ciphertext * degree
-      for index in 0..<degree {
-        let element = (place + index) % elements
-        factor.pointer[index] =
-          place + index < slots ? UInt64(choices.pointer[element / 8] >> (element % 8) & 1) : 0
-      }
-      tables.slots.coefficients(factor.pointer)
-      return factor
-    }
-    return (choices, pads)
+    _ state: State, elements: Int, modulus: ModulusKind
+  ) throws -> (choices: PackedBits, pads: SecretWords) {
+    let count = TransferPacking.rounded(elements)
+    tables.counter?.add("ot.cot", count)
+    tables.counter?.add("ot.pad", count)
+    return try state.transfers.randomWords(count, modulus: modulus)
   }
 
   /// Receives encrypted slots group by group, and answers each ciphertext with its product by the polynomial that `factor`
   /// gives for its number.
   private func exchange(
-    _ state: State, _ product: SlotProduct, step: Int, elements: Int,
-    factor: (Int) -> SecretWords
+    _ state: State, step: Int, elements: Int, factor: (Int) -> SecretWords
   ) throws -> SecretWords {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
     let groups = SlotPacking.groups(elements)
     let u = SecretWords(uninitialized: groups.reduce(0, +) * degree)
     let reader = CiphertextReader(
-      context: tables.ole, seed: session.publicStreams(product.shares, step: step, serial: serial))
+      context: tables.ole, seed: session.publicStreams(.latticeShares, step: step, serial: serial))
     let responder = Responder(
-      publicKey: state.oleKey, publicWords: session.publicStreams(product.products, step: step, serial: serial),
-      randomness: session.secretStreams(product.products, step: step, serial: serial))
-    let budget = try session.budget(product)
+      publicKey: state.oleKey, publicWords: session.publicStreams(.latticeProducts, step: step, serial: serial),
+      randomness: session.secretStreams(.latticeProducts, step: step, serial: serial))
+    let budget = try session.productBudget()
     let (flood, format) = (budget.flood, ResponseFormat(budget.use))
     let size = tables.ole.residueBytes(degree)
     var first = 0
@@ -223,7 +211,10 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   public func endBulk() throws { serials = 0..<0 }
 
   /// Forgets the keys.
-  public func end() { state = nil }
+  public func end() {
+    state?.transfers.end()
+    state = nil
+  }
 
   private func current() throws -> State {
     guard let state else { throw CorrelationError.unexpectedAnswer(what: "the source was not begun, or has ended") }

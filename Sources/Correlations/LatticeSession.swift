@@ -1,4 +1,5 @@
 public import Lattice
+internal import ObliviousTransfer
 internal import Packing
 internal import Programs
 internal import Randomness
@@ -56,20 +57,7 @@ extension Purpose {
   static let latticeLinear = Purpose(label: "lattice linear responses")
   static let latticeShares = Purpose(label: "lattice shares")
   static let latticeProducts = Purpose(label: "lattice products")
-  static let transferShares = Purpose(label: "lattice transfer shares")
-  static let transferProducts = Purpose(label: "lattice transfer products")
-}
-
-/// A product in slots of a step: what its streams are called, and its noise.
-enum SlotProduct {
-  /// alpha c.
-  case ole
-  /// rho (pad_1 - pad_0).
-  case transfer
-
-  var shares: Purpose { self == .ole ? .latticeShares : .transferShares }
-  var products: Purpose { self == .ole ? .latticeProducts : .transferProducts }
-  var use: NoiseUse { self == .ole ? .ole : .product }
+  static let latticeTransfers = Purpose(label: "lattice transfers")
 }
 
 /// What both ends of a lattice preparation compute alike from public values: plans of layers, budgets, formats, streams.
@@ -93,15 +81,13 @@ final class LatticeSession {
     self.publicSeed = publicSeed
     self.secret = secret
     let degree = tables.ole.degree
-    outputs = program.steps.indices.reduce(0) { sum, index in
-      let step = program.steps[index]
+    outputs = program.steps.reduce(0) { sum, step in
       let count = step.tensor.shape.count
       switch step.operation {
       case .linear: return sum + count
       case .activation:
         // Whole ciphertexts leave, what fills up the last one included.
-        let transfers = program.truncatesExactly(index) ? SlotPacking.transferSlots(step.tensor.modulus) * count : 0
-        return sum + degree * (SlotPacking.ciphertexts(count) + SlotPacking.ciphertexts(transfers))
+        return sum + degree * SlotPacking.ciphertexts(count)
       default: return sum
       }
     }
@@ -156,18 +142,13 @@ final class LatticeSession {
   }
 
   /// The noise of products in slots.
-  func budget(_ product: SlotProduct) throws -> NoiseBudget {
-    try NoiseBudget(use: product.use, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
+  func productBudget() throws -> NoiseBudget {
+    try NoiseBudget(use: .ole, degree: tables.ole.degree, primes: tables.ole.primes, outputs: outputs)
   }
 
-  /// Pads in the ring of the output, from pads in F_p. In Z_2^64: x + 2^32 y, at a distance below 2^-62 from uniform.
-  func pads(_ words: SecretWords, _ modulus: ModulusKind, start: Int, count: Int, elements: Int) -> SecretWords {
-    let out = words.copy(start, count)
-    if modulus == .word {
-      tables.counter?.add("ring.shift", count)
-      tables.counter?.add("ring.add", count)
-      for index in 0..<count { out.pointer[index] &+= words.pointer[elements + start + index] << 32 }
-    }
-    return out
-  }
+  /// How correlated transfers are extended: 3.9 bytes each, and as quick as the silent method. AGREEMENT.
+  static let transferMethod = TransferMethod.softSpoken(k: 4)
+
+  /// Names the transfers of this session that activations use.
+  var transferSession: TransferSession { TransferSession(id: sessionID, lane: 0) }
 }

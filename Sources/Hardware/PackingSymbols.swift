@@ -22,12 +22,12 @@ struct PackingSymbols {
     switch program.steps[index].operation {
     case .linear(let geometry): return try linear(geometry, choosesMasks: program.choosesMasks(step: index))
     case .activation:
-      let (elements, slots) = (tensor.shape.count * bulk, SlotPacking.transferSlots(tensor.modulus))
+      let elements = tensor.shape.count * bulk
       return (
-        ["padSlots": slots],
+        ["transfers": TransferPacking.rounded(elements)],
         [
           "oleGroups": Self.entries(SlotPacking.groups(elements).map { ["ciphertexts": $0] }),
-          "transferGroups": Self.entries(SlotPacking.groups(slots * elements).map { ["ciphertexts": $0] }),
+          "transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] }),
         ]
       )
     case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .output: return ([:], [:])

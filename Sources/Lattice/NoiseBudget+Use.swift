@@ -8,8 +8,6 @@ public struct NoiseUse: Hashable, Sendable {
     case weights(norm: Double)
     /// One uniform polynomial modulo the plaintext modulus, coefficients centred.
     case uniform
-    /// Any polynomial modulo the plaintext modulus, coefficients centred.
-    case arbitrary
   }
 
   let factors: Factors
@@ -40,15 +38,11 @@ public struct NoiseUse: Hashable, Sendable {
   /// An oblivious linear evaluation alpha c - u in slots, exact: alpha is one uniform polynomial.
   public static let ole = NoiseUse(factors: .uniform, switchedBits: 74, lowBits: 3, isExact: true)
 
-  /// A product with a given polynomial in slots, exact, whatever its coefficients are.
-  public static let product = NoiseUse(factors: .arbitrary, switchedBits: 74, lowBits: 3, isExact: true)
-
   /// Norm of the factors: root mean square over their randomness, if they have any.
   func meanNorm(degree: Int) -> Double {
     switch factors {
     case .weights(let norm): norm
     case .uniform: (Double(degree) / 12).squareRoot() * 0x1p64
-    case .arbitrary: Double(degree).squareRoot() * 0x1p63
     }
   }
 
@@ -58,7 +52,6 @@ public struct NoiseUse: Hashable, Sendable {
     let n = Double(degree)
     return switch factors {
     case .weights(let norm): norm
-    case .arbitrary: n.squareRoot() * 0x1p63
     case .uniform: (n / 3 + (n * bounds.exponent / 2).squareRoot()).squareRoot() * 0x1p63
     }
   }

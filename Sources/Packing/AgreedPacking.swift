@@ -35,7 +35,21 @@ public enum SlotPacking {
     let count = ciphertexts(elements)
     return stride(from: 0, to: count, by: group).map { min(group, count - $0) }
   }
+}
 
-  /// Slots a random transfer takes: a word of Z_2^64 is made of two of F_p.
-  public static func transferSlots(_ modulus: ModulusKind) -> Int { modulus == .field ? 1 : 2 }
+/// Random transfers of a step: whole tiles, so that no step's cost depends on the steps before it.
+public enum TransferPacking {
+  /// Transfers that are extended at once. AGREEMENT.
+  public static let tile = 2048
+  /// Tiles that travel in one frame, at most. AGREEMENT.
+  public static let frame = 2
+
+  /// Transfers made for `count` that are needed.
+  public static func rounded(_ count: Int) -> Int { (count + tile - 1) / tile * tile }
+
+  /// Sizes of the frames in which they travel, in tiles.
+  public static func frames(_ count: Int) -> [Int] {
+    let tiles = rounded(count) / tile
+    return stride(from: 0, to: tiles, by: frame).map { min(frame, tiles - $0) }
+  }
 }

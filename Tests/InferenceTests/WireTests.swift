@@ -27,10 +27,10 @@ struct WireTests {
   }
 
   static let lattice: [(name: String, program: Program, digest: String)] = [
-    ("plain", Examples.plain(), "8f488a39b812116c65432757038e75f3656e1cd6160f3a034eaeef30593675d7"),
-    ("local", Examples.plain(.local), "e808f63cf1394f0b958a8fab1112b5bc0a7908f6d5c3cbc5280b217420ba0cde"),
-    ("residual", Examples.residual(), "679e0ecf798de40d866bd883703464a37d0e091d713f3cb21b028dcc9c7b8be1"),
-    ("square", Examples.square(8193), "5a1d99199089c9b3518c34e1ebf213d7055cf350e2ff705fe0a6667cbe190e4f"),
+    ("plain", Examples.plain(), "c8bf9350213bb351d381178921c834816231f5028f25f5538bee4f7b9556f639"),
+    ("local", Examples.plain(.local), "1b81531d46811e9668b2d90c90b674909c69e5e1fe62114615552b331d01a3bc"),
+    ("residual", Examples.residual(), "af526fdccf81a6c6888662ebd5f6c8f7207f61ca3e3e41684fe7bab4f0597e0e"),
+    ("square", Examples.square(8193), "ca514de93106cb69b439a81e45c012256a834d1058fee302529ecf8156492a2f"),
   ]
 
   @Test("Transcript of keys, lattice preparation and a query", arguments: 0..<lattice.count)
