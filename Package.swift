@@ -55,7 +55,8 @@ let package = Package(
     library("Lattice", ["CKernels", "Packing", "Randomness", "Rings"]),
     library("ObliviousTransfer", ["CKernels", "COpenSSL", "Randomness", "Rings", "Transport"]),
     library("Programs", ["Rings"]),
-    library("Correlations", ["Lattice", "ObliviousTransfer", "Packing", "Programs", "Randomness", "Rings", "Transport"]),
+    library(
+      "Correlations", ["Lattice", "ObliviousTransfer", "Packing", "Programs", "Randomness", "Rings", "Transport"]),
     library(
       "MaterialStore", ["Randomness", "Rings", "Transport", .product(name: "GRDB", package: "GRDB.swift")]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
