@@ -115,7 +115,10 @@ let package = Package(
       ]),
     tests(
       "DaemonsTests",
-      ["Correlations", "Daemons", "Inference", "Networks", "Programs", "Randomness", "Rings", "Transport", logging],
+      [
+        "Correlations", "Daemons", "Inference", "Lattice", "Networks", "Programs", "Randomness", "Rings", "Transport",
+        logging,
+      ],
       resources: [.copy("References")]),
-    tests("EndToEndTests", ["Daemons", "Networks", "Programs", "Rings", "Transport", "polympc"]),
+    tests("EndToEndTests", ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Transport", "polympc"]),
   ])

@@ -73,7 +73,8 @@ public final class DataOwnerSession {
     }
   }
 
-  private var bulk: Int { limits.count(limits.bulk, of: DataOwnerMaterial.byteCount(program)) }
+  /// Inferences that are prepared together: the limit's number, or what its bytes of material allow.
+  public var bulk: Int { limits.count(limits.bulk, of: DataOwnerMaterial.byteCount(program)) }
 
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)

@@ -5,7 +5,7 @@ public enum Benchmarks {
   /// A calibrated model by the name of a benchmark case.
   ///
   /// - Parameters:
-  ///   - name: `lenet`, `resnet20` or `resnet18` without BN, or `square:N` for N independent squares.
+  ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, or `square:N` for N independent squares.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
   /// - Returns: nil where there is no such case.
@@ -20,7 +20,9 @@ public enum Benchmarks {
       graph = Builders.square(elements: elements)
       parameters = try Parameters.initialize(graph, seed: seed)
       try parameters.setActivation(of: graph, node: 1, square: 1, linear: 0, constant: 0)
-    } else if ["lenet", "resnet20", "resnet18"].contains(name), let named = Builders.named(name, batchNorm: false) {
+    } else if ["lenet", "resnet20", "resnet18", "resnet18-imagenet"].contains(name),
+      let named = Builders.named(name, batchNorm: false)
+    {
       graph = named
       parameters = try Parameters.benchmarkPolynomial(graph, seed: seed)
     } else {

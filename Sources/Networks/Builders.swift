@@ -19,7 +19,7 @@ public enum ActivationChoice: Hashable, Sendable {
 /// Networks that can be asked for by name. Layer names are stable: files and benchmarks refer to them.
 public enum Builders {
   /// The names that ``named(_:activation:batchNorm:)`` knows.
-  public static let names = ["lenet", "digits", "resnet20", "resnet18"]
+  public static let names = ["lenet", "digits", "resnet20", "resnet18", "resnet18-imagenet"]
 
   /// A network by name, or nil.
   public static func named(
@@ -30,6 +30,7 @@ public enum Builders {
     case "digits": digits(activation: activation, batchNorm: batchNorm)
     case "resnet20": resnet20(activation: activation, batchNorm: batchNorm)
     case "resnet18": resnet18(activation: activation, batchNorm: batchNorm)
+    case "resnet18-imagenet": resnet18ImageNet(activation: activation, batchNorm: batchNorm)
     default: nil
     }
   }
@@ -78,14 +79,37 @@ public enum Builders {
   public static func resnet20(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
-    residual("resnet20", widths: [16, 32, 64], blocks: 3, projections: false, activation, batchNorm)
+    var graph = cifar("resnet20")
+    convolution(&graph, "stem", spec(16, 3, 1, batchNorm), batchNorm, activation)
+    residual(&graph, widths: [16, 32, 64], blocks: 3, projections: false, classes: 10, activation, batchNorm)
+    return graph
   }
 
   /// ResNet-18 with the CIFAR stem (3x3, stride 1, no pooling): 64, 128, 256, 512 channels, two blocks each, 1x1 projections.
   public static func resnet18(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
-    residual("resnet18", widths: [64, 128, 256, 512], blocks: 2, projections: true, activation, batchNorm)
+    var graph = cifar("resnet18")
+    convolution(&graph, "stem", spec(64, 3, 1, batchNorm), batchNorm, activation)
+    residual(
+      &graph, widths: [64, 128, 256, 512], blocks: 2, projections: true, classes: 10, activation, batchNorm)
+    return graph
+  }
+
+  /// ResNet-18 for 3x224x224 and 1,000 classes: 7x7 stem of stride 2, then pooling 3x3 of stride 2, average where the
+  /// original takes the maximum.
+  public static func resnet18ImageNet(
+    activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
+  ) -> Graph {
+    var graph = Graph(
+      name: "resnet18-imagenet", input: TensorShape(channels: 3, height: 224, width: 224),
+      inputNormalization: InputNormalization(
+        pixelMaximum: 255, mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225]))
+    convolution(&graph, "stem", spec(64, 7, 2, batchNorm), batchNorm, activation)
+    graph.append(.averagePool(kernel: 3, stride: 2, padding: 1), name: "stem.pool")
+    residual(
+      &graph, widths: [64, 128, 256, 512], blocks: 2, projections: true, classes: 1000, activation, batchNorm)
+    return graph
   }
 
   /// `elements` independent squares: a single activation on a vector whose raw values lie in -1...1.
@@ -109,31 +133,36 @@ public enum Builders {
     if let activation { graph.append(activation.operation, name: name + ".act") }
   }
 
-  private static func residual(
-    _ name: String, widths: [Int], blocks: Int, projections: Bool, _ activation: ActivationChoice, _ batchNorm: Bool
-  ) -> Graph {
-    var graph = Graph(
+  private static func cifar(_ name: String) -> Graph {
+    Graph(
       name: name, input: TensorShape(channels: 3, height: 32, width: 32),
       inputNormalization: InputNormalization(
         pixelMaximum: 255, mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]),
       classes: ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
-    func spec(_ channels: Int, _ kernel: Int, _ stride: Int) -> ConvolutionSpec {
-      ConvolutionSpec(outChannels: channels, kernel: kernel, stride: stride, padding: kernel / 2, bias: !batchNorm)
-    }
-    convolution(&graph, "stem", spec(widths[0], 3, 1), batchNorm, activation)
+  }
+
+  private static func spec(_ channels: Int, _ kernel: Int, _ stride: Int, _ batchNorm: Bool) -> ConvolutionSpec {
+    ConvolutionSpec(outChannels: channels, kernel: kernel, stride: stride, padding: kernel / 2, bias: !batchNorm)
+  }
+
+  /// Residual stages after a stem of `widths[0]` channels, global pooling, and the last layer.
+  private static func residual(
+    _ graph: inout Graph, widths: [Int], blocks: Int, projections: Bool, classes: Int, _ activation: ActivationChoice,
+    _ batchNorm: Bool
+  ) {
     var channels = widths[0]
     for (stage, width) in widths.enumerated() {
       for block in 0..<blocks {
         let stride = stage > 0 && block == 0 ? 2 : 1
         let prefix = "stage\(stage + 1).block\(block + 1)"
         let entry = graph.nodes.count - 1
-        convolution(&graph, prefix + ".conv1", spec(width, 3, stride), batchNorm, activation)
-        convolution(&graph, prefix + ".conv2", spec(width, 3, 1), batchNorm, nil)
+        convolution(&graph, prefix + ".conv1", spec(width, 3, stride, batchNorm), batchNorm, activation)
+        convolution(&graph, prefix + ".conv2", spec(width, 3, 1, batchNorm), batchNorm, nil)
         let branch = graph.nodes.count - 1
         var shortcut = entry
         if stride > 1 || width != channels {
           if projections {
-            convolution(&graph, prefix + ".projection", spec(width, 1, stride), batchNorm, nil, from: entry)
+            convolution(&graph, prefix + ".projection", spec(width, 1, stride, batchNorm), batchNorm, nil, from: entry)
           } else {
             let extra = width - channels
             graph.append(
@@ -148,7 +177,6 @@ public enum Builders {
       }
     }
     graph.append(.globalAveragePool, name: "pool")
-    graph.append(.linear(outFeatures: 10, bias: true), name: "fc")
-    return graph
+    graph.append(.linear(outFeatures: classes, bias: true), name: "fc")
   }
 }

@@ -29,6 +29,7 @@ struct Party: ParsableCommand {
         source: lattice                        source: lattice
         lattice: {cache: 256}                  sessions: 1
         store: {path: FILE, limit: 4096}       store: {path: FILE, limit: 4096}
+        threads: 1                             threads: 1
         sessions: 16                           prepare: {level: 64, chunk: 16}
         timeouts: {handshake: 10,              query: {timeout: 60, queue: 256, batch: 256}
                    message: 60, idle: 86400}   timeouts: {handshake: 10, message: 60}
@@ -88,6 +89,9 @@ struct Party: ParsableCommand {
   @Option(help: ArgumentHelp("The dealer's fingerprint.", valueName: "fingerprint"))
   var dealerFingerprint: String?
 
+  @Option(help: "Threads that share the preparation of each session.")
+  var threads: Int?
+
   @Option(help: "Sessions at once.")
   var sessions: Int?
 
@@ -100,6 +104,7 @@ struct Party: ParsableCommand {
         ("dealer.address", dealer, "--dealer"), ("dealer.fingerprint", dealerFingerprint, "--dealer-fingerprint"),
         ("sessions", sessions.map(String.init), "--sessions"), ("source", source, "--source"),
         ("store.path", store, "--store"), ("store.limit", storeLimit.map(String.init), "--store-limit"),
+        ("threads", threads.map(String.init), "--threads"),
         ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
       ]) + Overrides.list("peers", allow, "--allow")
   }

@@ -27,6 +27,28 @@ struct ConfigurationTests {
     #expect(configuration.peers.count == 1)
   }
 
+  @Test(
+    "Threads of a session's preparation", arguments: [(nil, 1), ("1", 1), ("2", 2), ("64", 64)] as [(String?, Int)])
+  func threads(text: String?, expected: Int) throws {
+    let line = text.map { "threads: \($0)\n" } ?? ""
+    guard
+      case .modelOwner(let configuration) = try PartyConfiguration.parse(
+        yaml: Self.complete + line, file: "party.yaml")
+    else {
+      Issue.record("the role was read as another")
+      return
+    }
+    #expect(configuration.threads == expected)
+  }
+
+  @Test("Threads that cannot be are refused", arguments: ["0", "-1", "65", "two"])
+  func refusedThreads(text: String) {
+    let error = #expect(throws: DaemonsError.self) {
+      try PartyConfiguration.parse(yaml: Self.complete + "threads: \(text)\n", file: "party.yaml")
+    }
+    #expect(error?.description.contains("threads") == true)
+  }
+
   @Test("Unknown and contradictory keys are named", arguments: ["colour: blue", "control: a.sock", "plan: a.plan"])
   func refusedKey(line: String) {
     let error = #expect(throws: DaemonsError.self) {

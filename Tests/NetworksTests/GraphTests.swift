@@ -29,6 +29,14 @@ import Testing
   @Test func residualNetworksHaveTheKnownCost() throws {
     #expect(try Report(Builders.resnet20(batchNorm: false)).multiplyAccumulates == 40_551_040)
     #expect(try Report(Builders.resnet18(batchNorm: false)).multiplyAccumulates == 555_422_720)
+    // He et al. 2016, table 1: 1.8 x 10^9.
+    let report = try Report(Builders.resnet18ImageNet(batchNorm: false))
+    #expect(report.multiplyAccumulates == 1_814_073_344)
+    let shapes = try Builders.resnet18ImageNet().shapes()
+    #expect(shapes.contains(TensorShape(channels: 64, height: 112, width: 112)))
+    #expect(shapes.contains(TensorShape(channels: 64, height: 56, width: 56)))
+    #expect(shapes.contains(TensorShape(channels: 512, height: 7, width: 7)))
+    #expect(shapes.last == TensorShape(vector: 1000))
   }
 
   @Test func initialActivationsAreNearTheIdentity() throws {

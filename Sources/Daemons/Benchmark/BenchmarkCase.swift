@@ -1,40 +1,138 @@
-import Networks
+public import Lattice
+public import Rings
 
-/// A case of `polympc bench` that runs a network: `lenet:poly:1`, `square:65536`.
+/// A case of `polympc bench`, by name: `lenet:poly:1`, `conv:64:64:56`, `ole:1048576`, `ntt:8192`.
 public struct BenchmarkCase: Equatable, Sendable {
+  /// What is measured.
+  public enum Kind: Equatable, Sendable {
+    /// Queries of a network that `Benchmarks.model` knows by this name, so many samples each.
+    case network(String, batch: Int)
+    /// One linear layer in Z_2^64.
+    case linear(LinearGeometry)
+    /// Oblivious linear evaluations over F_p.
+    case evaluations(Int)
+    /// Number-theoretic transforms of one prime, on one thread of one process.
+    case transform(degree: Int, variant: TransformVariant)
+  }
+
   /// The case as it was written.
   public let name: String
-  /// As `Benchmarks.model` names it.
-  public let network: String
-  /// Samples of a query.
-  public let batch: Int
+  /// What it asks for.
+  public let kind: Kind
 
-  /// Reads `NETWORK:poly:BATCH` (lenet, resnet20, resnet18) or `square:N`.
+  /// The cases there are, for messages and help.
+  public static let forms = [
+    "NETWORK:poly:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
+    "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
+    "ole:N", "ntt:DEGREE[:scalar|avx2|avx512]",
+  ]
+
+  private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
+
+  /// Reads one of ``forms``.
   /// - Throws: ``DaemonsError/input(source:reason:)`` saying which cases there are.
   public init(_ name: String) throws {
-    func refused(_ reason: String) -> DaemonsError {
-      .input(
-        source: "case \"\(name)\"",
-        reason: "\(reason); there are lenet:poly:B, resnet20:poly:B and resnet18:poly:B for batches of 1 to 256, and "
-          + "square:N for 1 to 4194304 elements")
-    }
-    let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     self.name = name
-    if parts.first == "square" {
-      guard parts.count == 2, let count = Int(parts[1]), 1...1 << 22 ~= count else {
-        throw refused("the number of elements is missing or out of range")
+    var parts = CaseParts(name)
+    switch parts.first {
+    case "square":
+      kind = .network("square:\(try parts.number("elements", 1...1 << 22))", batch: 1)
+    case "conv":
+      kind = .linear(try Self.geometry(&parts))
+    case "ole":
+      kind = .evaluations(try parts.number("elements", 1...1 << 24))
+    case "ntt":
+      kind = try Self.transform(&parts)
+    case let network where Self.networks.contains(network):
+      guard parts.word() == "poly" else {
+        throw parts.refused("networks are measured with the polynomial activation, \(network):poly:BATCH")
       }
-      (network, batch) = (name, 1)
-      return
+      kind = .network(network, batch: try parts.number("batch", 1...256))
+    default:
+      throw parts.refused("this case is not known")
     }
-    guard let first = parts.first, ["lenet", "resnet20", "resnet18"].contains(first) else {
-      throw refused("this case is not known")
+    try parts.finish()
+  }
+
+  /// Samples of a query.
+  public var batch: Int {
+    if case .network(_, let batch) = kind { batch } else { 1 }
+  }
+
+  /// What is measured unless the caller says otherwise.
+  public var defaultPhase: BenchmarkPhase {
+    switch kind {
+    case .network: .online
+    case .linear, .evaluations: .preprocessing
+    case .transform: .kernel
     }
-    guard parts.count == 3, parts[1] == "poly" else {
-      throw refused("networks are measured with the polynomial activation, \(first):poly:BATCH")
+  }
+
+  /// Whether two parties run it.
+  public var hasParties: Bool {
+    if case .transform = kind { false } else { true }
+  }
+
+  private static func geometry(_ parts: inout CaseParts) throws -> LinearGeometry {
+    let channels = (try parts.number("input channels", 1...4096), try parts.number("output channels", 1...4096))
+    let size = try parts.number("size", 1...1024)
+    let kernel = parts.isEmpty ? min(3, size) : try parts.number("kernel", 1...15)
+    let stride = parts.isEmpty ? 1 : try parts.number("stride", 1...8)
+    let geometry = LinearGeometry(
+      inChannels: channels.0, outChannels: channels.1, inHeight: size, inWidth: size, kernel: kernel, stride: stride,
+      padding: kernel / 2)
+    do { try geometry.validate() } catch { throw parts.refused("\(error)") }
+    guard geometry.weightCount <= 1 << 26, max(geometry.inputShape.count, geometry.outputShape.count) <= 1 << 26 else {
+      throw parts.refused("the layer is too large: 2^26 weights and words at most")
     }
-    guard let batch = Int(parts[2]), 1...256 ~= batch else { throw refused("the batch is missing or out of range") }
-    (network, self.batch) = (first, batch)
+    return geometry
+  }
+
+  private static func transform(_ parts: inout CaseParts) throws -> Kind {
+    let degree = try parts.number("degree", 16...16384)
+    guard degree & (degree - 1) == 0 else { throw parts.refused("the degree is no power of two") }
+    guard !parts.isEmpty else { return .transform(degree: degree, variant: .best) }
+    let word = parts.word()
+    guard let variant = TransformVariant.allCases.first(where: { "\($0)" == word }) else {
+      throw parts.refused("the variant is scalar, avx2 or avx512")
+    }
+    guard variant.isAvailable else { throw parts.refused("this processor lacks \(variant)") }
+    return .transform(degree: degree, variant: variant)
+  }
+}
+
+/// The parts of a case's name, taken one after the other.
+private struct CaseParts {
+  private let name: String
+  private var rest: ArraySlice<Substring>
+  let first: String
+
+  init(_ name: String) {
+    self.name = name
+    let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+    first = String(parts[0])
+    rest = parts.dropFirst()
+  }
+
+  var isEmpty: Bool { rest.isEmpty }
+
+  mutating func word() -> String? { rest.popFirst().map(String.init) }
+
+  mutating func number(_ what: String, _ range: ClosedRange<Int>) throws -> Int {
+    guard let value = word().flatMap({ Int($0) }), range.contains(value) else {
+      throw refused("the \(what) must be \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  func finish() throws {
+    guard isEmpty else { throw refused("there is something after its end") }
+  }
+
+  func refused(_ reason: String) -> DaemonsError {
+    .input(
+      source: "case \"\(name.prefix(80))\"",
+      reason: "\(reason); the cases are \(BenchmarkCase.forms.joined(separator: ", "))")
   }
 }
 
@@ -46,15 +144,17 @@ public enum BenchmarkPhase: String, CaseIterable, Sendable {
   case preprocessing
   /// Both.
   case total
+  /// A computation without a peer.
+  case kernel
 }
 
 /// One line of results.
 public struct BenchmarkResult: Codable, Equatable, Sendable {
   /// Peak resident memory, mebibytes, above nothing: the whole process.
   public struct Memory: Codable, Equatable, Sendable {
-    /// The model owner's; nil where it ran elsewhere.
+    /// The model owner's; nil where it ran elsewhere, or there is none.
     public var modelOwner: Double?
-    /// The data owner's.
+    /// The data owner's, or that of the only process.
     public var dataOwner: Double
   }
 
@@ -64,11 +164,11 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var `case`: String
   /// A ``BenchmarkPhase``.
   public var phase: String
-  /// Where correlated randomness came from: lattice or dealer.
+  /// Where correlated randomness came from: lattice, dealer, or none.
   public var source: String
   /// The link, as the caller named it.
   public var net: String
-  /// Median, a query of the case's batch.
+  /// Median, a query of the case's batch; of a transform, forward.
   public var seconds: Double
   /// Every repetition.
   public var allS: [Double]
@@ -78,10 +178,16 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var rounds: Double
   /// Peak resident memory of each party.
   public var peakRssMb: Memory
-  /// Largest difference to the same network in floats.
+  /// Largest difference to the same network in floats; of a single layer, in units of the last place.
   public var maxAbsErr: Double
   /// Threads a party.
   public var threads: Int
   /// Queries prepared together.
   public var inferences: Int
+  /// Elements that are prepared or computed together, where the case is about elements.
+  public var elements: Int?
+  /// Median of the way back, of transforms.
+  public var inverseSeconds: Double?
+  /// Instruction set, of transforms.
+  public var variant: String?
 }

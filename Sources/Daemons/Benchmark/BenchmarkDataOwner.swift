@@ -1,7 +1,6 @@
 import Correlations
 import Foundation
 import Inference
-import Networks
 import Programs
 import Randomness
 import Transport
@@ -9,22 +8,12 @@ import Transport
 /// The data owner of a benchmark: dials, prepares, asks, and measures.
 public struct BenchmarkDataOwner {
   private let setting: BenchmarkSetting
-  private let plan: Plan
-  private let agreement: Agreement
-  private let samples: [[Int64]]
-  private let expected: [[Double]]
+  private let question: BenchmarkQuestion
 
-  /// Plans the case, and computes what the network gives in floats.
+  /// Plans the case, and computes what must come out.
   public init(_ setting: BenchmarkSetting) throws {
-    let file = try setting.model()
-    let planned = try file.planned()
     self.setting = setting
-    plan = planned.plan
-    agreement = try Agreement(PlanFile(plan: plan, modelDigest: file.modelDigest()))
-    let executor = try FloatExecutor(graph: file.graph, parameters: file.parameters)
-    let inputs = (0..<setting.benchmark.batch).map { Benchmarks.randomSample(file.graph, seed: 5000 + UInt64($0)) }
-    samples = try inputs.map { try planned.plan.input.quantize(normalized: $0) }
-    expected = try inputs.map { try executor.output(of: $0).map(Double.init) }
+    question = try setting.benchmark.question()
   }
 
   private struct Measured {
@@ -46,17 +35,19 @@ public struct BenchmarkDataOwner {
     let channel = FramedChannel(try setting.wire.connect(to: peer, options: options))
     defer { channel.close() }
     let (_, sessionID) = try Hello.exchange(
-      channel, agreement.hello(.dataOwner, source: setting.source, sessionNumber: UInt64.random(in: 1...UInt64.max)),
+      channel,
+      question.agreement.hello(.dataOwner, source: setting.source, sessionNumber: UInt64.random(in: 1...UInt64.max)),
       expecting: [.modelOwner])
+    var configuration = DataOwnerConfiguration(
+      common: CommonConfiguration(identity: ""), plan: "", peer: PinnedAddress(address: peer, fingerprint: .zero),
+      source: setting.source, control: "")
+    configuration.threads = setting.threads
     let sources = DataOwnerSources(
-      DataOwnerConfiguration(
-        common: CommonConfiguration(identity: ""), plan: "", peer: PinnedAddress(address: peer, fingerprint: .zero),
-        source: setting.source, control: ""),
-      agreement: agreement, wire: setting.wire, streams: StreamRegistry())
+      configuration, agreement: question.agreement, wire: setting.wire, streams: StreamRegistry())
     let source = try sources.open(channel, sessionID: sessionID, options: options, cached: nil)
     defer { sources.close(source) }
     let session = try DataOwnerSession(
-      channel: channel, program: plan.program, source: source.source, limits: setting.limits)
+      channel: channel, program: question.program, source: source.source, limits: setting.limits)
     var measured = Measured()
     for repetition in 0...repetitions {
       try step(session, channel, isWarmUp: repetition == 0, &measured)
@@ -69,27 +60,34 @@ public struct BenchmarkDataOwner {
   private func step(
     _ session: DataOwnerSession, _ channel: FramedChannel, isWarmUp: Bool, _ measured: inout Measured
   ) throws {
-    let before = channel.snapshot()
-    let start = SystemCall.seconds()
-    try session.prepare(count: setting.inferences * samples.count)
-    let ready = SystemCall.seconds()
-    let prepared = channel.snapshot()
-    for _ in 0..<setting.inferences {
-      let asked = SystemCall.seconds()
-      let outputs = try session.infer(samples)
-      if !isWarmUp { measured.asking.append(SystemCall.seconds() - asked) }
-      measured.worst = max(measured.worst, difference(outputs))
+    let samples = question.samples
+    var preparing = 0.0
+    var left = setting.inferences
+    // As many at a time as one bulk holds, so that what lies prepared stays within its bound of memory.
+    while left > 0 {
+      let count = min(left, max(1, session.bulk / samples.count))
+      left -= count
+      let before = channel.snapshot()
+      let start = SystemCall.seconds()
+      try session.prepare(count: count * samples.count)
+      preparing += SystemCall.seconds() - start
+      let prepared = channel.snapshot()
+      for _ in 0..<count {
+        let asked = SystemCall.seconds()
+        let outputs = try session.infer(samples)
+        if !isWarmUp { measured.asking.append(SystemCall.seconds() - asked) }
+        measured.worst = max(measured.worst, difference(outputs))
+      }
+      guard !isWarmUp else { continue }
+      measured.preparation = measured.preparation + (prepared - before)
+      measured.queries = measured.queries + (channel.snapshot() - prepared)
     }
-    guard !isWarmUp else { return }
-    measured.preparing.append((ready - start) / Double(setting.inferences))
-    measured.preparation = measured.preparation + (prepared - before)
-    measured.queries = measured.queries + (channel.snapshot() - prepared)
+    if !isWarmUp { measured.preparing.append(preparing / Double(setting.inferences)) }
   }
 
   private func difference(_ outputs: [[Int64]]) -> Double {
-    let unit = exp2(-Double(plan.program.output.fractionBits))
-    return zip(outputs, expected).reduce(0) { worst, pair in
-      zip(pair.0, pair.1).reduce(worst) { max($0, abs(Double($1.0) * unit - $1.1)) }
+    zip(outputs, question.expected).reduce(0) { worst, pair in
+      zip(pair.0, pair.1).reduce(worst) { max($0, abs(Double($1.0) * question.unit - $1.1)) }
     }
   }
 
@@ -105,14 +103,14 @@ public struct BenchmarkDataOwner {
       switch phase {
       case .online: (measured.asking, measured.queries)
       case .preprocessing: (measured.preparing, measured.preparation)
-      case .total: (zip(measured.preparing, each).map(+), measured.preparation + measured.queries)
+      case .total, .kernel: (zip(measured.preparing, each).map(+), measured.preparation + measured.queries)
       }
     // Round trips of a bulk count once, however many queries it serves; those of queries once a query.
     let rounds =
       switch phase {
       case .online: Double(measured.queries.flights) / Double(2 * queries)
       case .preprocessing: Double(measured.preparation.flights) / Double(2 * repetitions)
-      case .total:
+      case .total, .kernel:
         Double(measured.preparation.flights) / Double(2 * repetitions)
           + Double(measured.queries.flights) / Double(2 * queries)
       }
@@ -125,7 +123,7 @@ public struct BenchmarkDataOwner {
       case: setting.benchmark.name, phase: phase.rawValue, source: name, net: net, seconds: Self.median(seconds),
       allS: seconds, bytesTotal: (meters.totalSent + meters.totalReceived) / queries, rounds: rounds.rounded(.up),
       peakRssMb: BenchmarkResult.Memory(modelOwner: nil, dataOwner: ProcessMemory.peak), maxAbsErr: measured.worst,
-      threads: 1, inferences: setting.inferences)
+      threads: setting.threads, inferences: setting.inferences, elements: question.elements)
   }
 
   static func median(_ values: [Double]) -> Double {

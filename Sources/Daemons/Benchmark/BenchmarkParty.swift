@@ -1,8 +1,6 @@
 import Correlations
 import Foundation
 import Inference
-import Networks
-import Programs
 import Randomness
 import Rings
 import Transport
@@ -17,10 +15,13 @@ public struct BenchmarkSetting: Sendable {
   public var wire: Wire
   /// Queries prepared together.
   public var inferences: Int
+  /// Threads of each party's preparation.
+  public var threads: Int
 
   /// Makes a setting.
-  public init(benchmark: BenchmarkCase, source: SourceConfiguration, wire: Wire, inferences: Int) {
-    (self.benchmark, self.source, self.wire, self.inferences) = (benchmark, source, wire, inferences)
+  public init(benchmark: BenchmarkCase, source: SourceConfiguration, wire: Wire, inferences: Int, threads: Int = 1) {
+    (self.benchmark, self.source, self.wire) = (benchmark, source, wire)
+    (self.inferences, self.threads) = (inferences, threads)
   }
 
   var limits: SessionLimits {
@@ -28,15 +29,6 @@ public struct BenchmarkSetting: Sendable {
     limits.bulk = min(BulkLimits.maximumInferences, inferences * benchmark.batch)
     limits.maximumPrepared = max(limits.maximumPrepared, inferences * benchmark.batch)
     return limits
-  }
-
-  /// The case's model; both parties make the same one of the same seeds, salt included.
-  func model() throws -> ModelFile {
-    guard var file = try Benchmarks.model(benchmark.network, seed: 1) else {
-      throw DaemonsError.input(source: "case \"\(benchmark.name)\"", reason: "there is no such network")
-    }
-    file.salt = [UInt8](repeating: 1, count: 32)
-    return file
   }
 
   static let options = StreamOptions(
@@ -52,11 +44,12 @@ public enum BenchmarkModelOwner {
   public static func run(
     _ setting: BenchmarkSetting, listen: NetworkAddress, isListening: (UInt16) throws -> Void
   ) throws -> Double {
-    let served = try ServedModel(setting.model())
+    let served = try setting.benchmark.served()
+    var configuration = ModelOwnerConfiguration(
+      common: CommonConfiguration(identity: ""), model: "", listen: listen, peers: [], source: setting.source)
+    configuration.threads = setting.threads
     let sources = ModelOwnerSources(
-      ModelOwnerConfiguration(
-        common: CommonConfiguration(identity: ""), model: "", listen: listen, peers: [], source: setting.source),
-      agreement: served.agreement, wire: setting.wire, streams: StreamRegistry())
+      configuration, agreement: served.agreement, wire: setting.wire, streams: StreamRegistry())
     let listener = try TCPListener(host: listen.host, port: listen.port)
     ProcessMemory.resetPeak()
     try isListening(listener.port)

@@ -63,6 +63,7 @@ extension ModelOwnerConfiguration {
       source: try reader.correlationSource())
     store = try reader.store()
     weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
+    threads = try reader.integer("threads", in: 1...64, default: threads)
     sessions = try reader.integer("sessions", in: 1...1024, default: sessions)
     idleTimeout = try reader.seconds("timeouts.idle", in: 1...86400, default: idleTimeout)
     try reader.finish()
@@ -84,6 +85,7 @@ extension DataOwnerConfiguration {
       control: try reader.path("control", "it is the path of the socket that polympc infer asks"))
     store = try reader.store()
     sessions = try reader.integer("sessions", in: 1...64, default: sessions)
+    threads = try reader.integer("threads", in: 1...64, default: threads)
     prepareLevel = try reader.integer("prepare.level", in: 0...1024, default: prepareLevel)
     prepareChunk = try reader.integer("prepare.chunk", in: 1...1024, default: min(prepareChunk, max(1, prepareLevel)))
     if reader.has("prepare.chunk"), prepareLevel > 0, prepareChunk > prepareLevel {

@@ -86,6 +86,8 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   /// Mebibytes of transformed weights that are kept in memory for lattice preparation; what does not fit is transformed
   /// again for each bulk.
   public var weightCache: Int = 256
+  /// Threads that share the computation of a session's preparation.
+  public var threads: Int = 1
   /// Where prepared material waits; nil keeps it in memory, for the length of a session.
   public var store: StoreConfiguration?
   /// Sessions served at once.
@@ -122,6 +124,8 @@ public struct DataOwnerConfiguration: Sendable, Equatable {
   public var control: String
   /// Sessions with the model owner, one thread each.
   public var sessions: Int = 1
+  /// Threads that share the computation of a session's preparation.
+  public var threads: Int = 1
   /// Inferences that each session keeps prepared.
   public var prepareLevel: Int = 64
   /// Inferences prepared in one go in the background; a query waits for at most one such bulk.

@@ -12,10 +12,12 @@ struct ModelOwnerSources: Sendable {
   }
 
   private let kind: SourceKind
+  private let threads: Int
   private let cache: WeightTransformCache
 
   init(_ configuration: ModelOwnerConfiguration, agreement: Agreement, wire: Wire, streams: StreamRegistry) {
     kind = SourceKind(configuration.source, agreement, wire, streams)
+    threads = configuration.threads
     cache = WeightTransformCache(limitBytes: configuration.weightCache << 20)
   }
 
@@ -23,7 +25,9 @@ struct ModelOwnerSources: Sendable {
     switch kind {
     case .lattice(let tables):
       return Opened(
-        source: LatticeModelOwnerSource(peer: channel, sessionID: sessionID, tables: tables, cache: cache), dealer: nil)
+        source: LatticeModelOwnerSource(
+          peer: channel, sessionID: sessionID, tables: tables, cache: cache, workers: WorkerPool(threads: threads)),
+        dealer: nil)
     case .dealer(let line):
       let dealer = try line.open(as: .modelOwner, options: options)
       return Opened(
@@ -46,9 +50,11 @@ struct DataOwnerSources: Sendable {
   }
 
   private let kind: SourceKind
+  private let threads: Int
 
   init(_ configuration: DataOwnerConfiguration, agreement: Agreement, wire: Wire, streams: StreamRegistry) {
     kind = SourceKind(configuration.source, agreement, wire, streams)
+    threads = configuration.threads
   }
 
   /// - Parameter cached: D of an earlier session; it names its dealer by tag.
@@ -58,7 +64,9 @@ struct DataOwnerSources: Sendable {
     switch kind {
     case .lattice(let tables):
       return Opened(
-        source: LatticeDataOwnerSource(peer: channel, sessionID: sessionID, tables: tables), dealer: nil)
+        source: LatticeDataOwnerSource(
+          peer: channel, sessionID: sessionID, tables: tables, workers: WorkerPool(threads: threads)),
+        dealer: nil)
     case .dealer(let line):
       let dealer = try line.open(as: .dataOwner, options: options)
       let source = DealerDataOwnerSource(

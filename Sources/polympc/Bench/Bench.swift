@@ -10,13 +10,19 @@ struct Bench: ParsableCommand {
     discussion: """
       Starts both parties (and a dealer, where that is the source) as processes of their own on loopback over mutual TLS,
       each on one core with one thread, and measures at the data owner. Networks have random weights and the polynomial
-      0.01 x^2 + x. Cases: lenet:poly:B, resnet20:poly:B, resnet18:poly:B (B samples a query) and square:N.
+      0.01 x^2 + x. Cases:
+        lenet:poly:B  resnet20:poly:B  resnet18:poly:B  resnet18-imagenet:poly:B   B samples a query
+        square:N                                N squares
+        conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]      preparation of one layer with padding KERNEL/2, KERNEL 3
+        ole:N                                   preparation of N oblivious linear evaluations over F_p
+        ntt:DEGREE[:VARIANT]                    transforms on one thread of one process: scalar, avx2 or avx512
       With --role it plays one of them in the foreground, for two machines or an emulated link; without --identity
       such a connection is plain TCP.
 
       Examples:
         polympc bench lenet:poly:1 square:65536
         polympc bench resnet20:poly:1 --phase total --inferences 8 --json
+        polympc bench conv:64:64:56 ole:1048576 ntt:8192
         polympc bench lenet:poly:1 --source dealer
         polympc bench lenet:poly:1 --role model-owner --listen 127.0.0.1:7900
         polympc bench lenet:poly:1 --role data-owner --peer 127.0.0.1:7900 --net lan
@@ -25,13 +31,13 @@ struct Bench: ParsableCommand {
   @Argument(help: "What to measure.")
   var cases: [String]
 
-  @Option(help: "online, preprocessing or total.")
-  var phase = "online"
+  @Option(help: "online, preprocessing or total; by default online for networks, preprocessing for conv and ole.")
+  var phase: String?
 
   @Option(help: "Where correlated randomness comes from: lattice or dealer.")
   var source = "lattice"
 
-  @Option(help: "Threads of a party. The engine uses one.")
+  @Option(help: "Threads that share a party's preparation by lattices. With more than one, no party keeps to a core.")
   var threads = 1
 
   @Option(help: "Repetitions after one that does not count.")
@@ -68,12 +74,13 @@ struct Bench: ParsableCommand {
   var core: Int?
 
   func validate() throws {
-    guard threads == 1 else {
-      throw ValidationError("A party runs on one thread; --threads \(threads) is not offered.")
+    guard 1...64 ~= threads else { throw ValidationError("--threads is 1 to 64.") }
+    guard threads == 1 || source == "lattice" else {
+      throw ValidationError("--threads share lattice preparation; with --source dealer there is nothing to share.")
     }
     guard 1...1000 ~= repetitions else { throw ValidationError("--repetitions is 1 to 1000.") }
     guard 1...256 ~= inferences else { throw ValidationError("--inferences is 1 to 256.") }
-    guard BenchmarkPhase(rawValue: phase) != nil else {
+    guard phase.map({ ["online", "preprocessing", "total"].contains($0) }) ?? true else {
       throw ValidationError("--phase is online, preprocessing or total.")
     }
     guard source == "lattice" || source == "dealer" else { throw ValidationError("--source is lattice or dealer.") }
@@ -98,15 +105,30 @@ struct Bench: ParsableCommand {
   func run() throws {
     try Failures.reporting {
       let cases = try cases.map { try BenchmarkCase($0) }
+      if role != nil, !cases[0].hasParties {
+        throw DaemonsError.input(source: "case \"\(cases[0].name)\"", reason: "it has no parties, and --role plays one")
+      }
       if let role { return try BenchProcess(options: self, benchmark: cases[0]).play(role) }
       var results: [BenchmarkResult] = []
       for benchmark in cases {
-        let result = try BenchTrio(options: self, benchmark: benchmark).run()
+        let result = try measure(benchmark)
         if json { try Output.json(result) }
         results.append(result)
       }
       if !json { Self.table(results) }
     }
+  }
+
+  private func measure(_ benchmark: BenchmarkCase) throws -> BenchmarkResult {
+    guard case .transform(let degree, let variant) = benchmark.kind else {
+      return try BenchTrio(options: self, benchmark: benchmark).run()
+    }
+    guard phase == nil, threads == 1 else {
+      throw DaemonsError.input(
+        source: "case \"\(benchmark.name)\"", reason: "transforms have no phases and run on one thread")
+    }
+    return TransformBenchmark.run(
+      name: benchmark.name, degree: degree, variant: variant, repetitions: repetitions, net: net)
   }
 
   /// Results for people.
@@ -115,11 +137,25 @@ struct Bench: ParsableCommand {
       [["case", "phase", "source", "median", "fastest", "bytes", "rounds", "RSS model", "RSS data", "error"]]
         + results.map { result in
           [
-            result.case, result.phase, result.source, Output.duration(result.seconds),
-            Output.duration(result.allS.min() ?? 0), "\(result.bytesTotal)", Output.fixed(result.rounds, 0),
+            result.case, result.phase, result.source, duration(result.seconds), duration(result.allS.min() ?? 0),
+            "\(result.bytesTotal)", Output.fixed(result.rounds, 0),
             result.peakRssMb.modelOwner.map { Output.fixed($0, 0) + " MB" } ?? "",
             Output.fixed(result.peakRssMb.dataOwner, 0) + " MB", Output.fixed(result.maxAbsErr, 5),
           ]
         })
+    for result in results { if let more = more(result) { Output.line("\(result.case): \(more)") } }
+  }
+
+  private static func more(_ result: BenchmarkResult) -> String? {
+    if let back = result.inverseSeconds, let variant = result.variant {
+      return "\(variant), forward \(duration(result.seconds)), inverse \(duration(back))"
+    }
+    guard let elements = result.elements else { return nil }
+    return "an element \(Output.fixed(result.seconds / Double(elements) * 1e6, 3)) us and "
+      + "\(Output.fixed(Double(result.bytesTotal) / Double(elements), 2)) bytes"
+  }
+
+  private static func duration(_ seconds: Double) -> String {
+    seconds < 1e-3 ? "\(Output.fixed(seconds * 1e6, 2)) us" : Output.duration(seconds)
   }
 }

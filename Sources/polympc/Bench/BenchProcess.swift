@@ -27,7 +27,8 @@ struct BenchProcess {
     default:
       let progress = ProgressLine()
       let result = try BenchmarkDataOwner(setting).run(
-        peer: try address(options.peer!), phase: BenchmarkPhase(rawValue: options.phase)!,
+        peer: try address(options.peer!),
+        phase: options.phase.flatMap { BenchmarkPhase(rawValue: $0) } ?? benchmark.defaultPhase,
         repetitions: options.repetitions, net: options.net
       ) { progress.show("\(benchmark.name): \(Output.percent($0))") }
       progress.clear()
@@ -44,7 +45,8 @@ struct BenchProcess {
       // The dealer's certificate is the last that was pinned.
       source = .dealer(PinnedAddress(address: try address(dealer), fingerprint: pins.last ?? .zero))
     }
-    return BenchmarkSetting(benchmark: benchmark, source: source, wire: wire, inferences: options.inferences)
+    return BenchmarkSetting(
+      benchmark: benchmark, source: source, wire: wire, inferences: options.inferences, threads: options.threads)
   }
 
   private func address(_ text: String) throws -> NetworkAddress {

@@ -45,7 +45,7 @@ struct BenchTrio {
   }
 
   private func core(_ number: Int) -> [String] {
-    ProcessInfo.processInfo.activeProcessorCount > number ? ["--core", "\(number)"] : []
+    options.threads == 1 && ProcessInfo.processInfo.activeProcessorCount > number ? ["--core", "\(number)"] : []
   }
 
   private func start(_ role: String, _ site: Site, _ more: [String]) throws -> BenchChild {
@@ -54,7 +54,8 @@ struct BenchTrio {
     return try BenchChild(
       arguments: [
         "bench", benchmark.name, "--role", role, "--identity", site.folder.appendingPathComponent(role).path,
-        "--phase", options.phase, "--source", options.source, "--repetitions", "\(options.repetitions)",
+        "--phase", options.phase ?? benchmark.defaultPhase.rawValue, "--threads", "\(options.threads)", "--source",
+        options.source, "--repetitions", "\(options.repetitions)",
         "--inferences", "\(options.inferences)", "--net", options.net,
       ] + pins + more)
   }

@@ -1,0 +1,52 @@
+import Lattice
+import Rings
+import Testing
+
+@testable import Daemons
+
+@Suite("Benchmark cases")
+struct BenchmarkCaseTests {
+  @Test("are read by name")
+  func read() throws {
+    #expect(try BenchmarkCase("lenet:poly:32").kind == .network("lenet", batch: 32))
+    #expect(try BenchmarkCase("resnet18-imagenet:poly:1").kind == .network("resnet18-imagenet", batch: 1))
+    #expect(try BenchmarkCase("square:65536").kind == .network("square:65536", batch: 1))
+    #expect(try BenchmarkCase("ole:1048576").kind == .evaluations(1 << 20))
+    #expect(
+      try BenchmarkCase("conv:64:32:56").kind
+        == .linear(
+          LinearGeometry(inChannels: 64, outChannels: 32, inHeight: 56, inWidth: 56, kernel: 3, stride: 1, padding: 1)))
+    #expect(
+      try BenchmarkCase("conv:3:64:224:7:2").kind
+        == .linear(
+          LinearGeometry(inChannels: 3, outChannels: 64, inHeight: 224, inWidth: 224, kernel: 7, stride: 2, padding: 3))
+    )
+    #expect(try BenchmarkCase("ntt:8192").kind == .transform(degree: 8192, variant: .best))
+    #expect(try BenchmarkCase("ntt:1024:scalar").kind == .transform(degree: 1024, variant: .scalar))
+    #expect(try BenchmarkCase("ntt:8192").defaultPhase == .kernel)
+    #expect(try BenchmarkCase("ole:9").defaultPhase == .preprocessing)
+    #expect(try BenchmarkCase("lenet:poly:1").defaultPhase == .online)
+  }
+
+  @Test(
+    "that are none are refused in words that say which there are",
+    arguments: [
+      "", ":", "vgg:poly:1", "lenet", "lenet:relu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
+      "square", "square:0", "square:x", "conv", "conv:1:1", "conv:0:1:8", "conv:1:1:8:16", "conv:1:1:8:3:0",
+      "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "ole", "ole:0", "ole:-1", "ole:99999999999999999999", "ntt",
+      "ntt:1000", "ntt:8", "ntt:32768", "ntt:8192:sse", "ntt:8192:scalar:1",
+    ])
+  func refused(name: String) {
+    let error = #expect(throws: DaemonsError.self) { try BenchmarkCase(name) }
+    #expect(error?.description.contains("conv:IN:OUT:SIZE") == true)
+  }
+
+  @Test("A transform's timing checks itself")
+  func transform() throws {
+    guard case .transform(let degree, let variant) = try BenchmarkCase("ntt:256:scalar").kind else { return }
+    let result = TransformBenchmark.run(
+      name: "ntt:256:scalar", degree: degree, variant: variant, repetitions: 3, net: "local")
+    #expect(result.maxAbsErr == 0 && result.allS.count == 3 && result.seconds > 0)
+    #expect(result.variant == "scalar" && result.inverseSeconds! > 0 && result.bytesTotal == 0)
+  }
+}

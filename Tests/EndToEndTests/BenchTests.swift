@@ -1,0 +1,74 @@
+import Daemons
+import Foundation
+import Hardware
+import Programs
+import Rings
+import Testing
+
+/// `polympc bench` with both parties as processes: results are right, and bytes are those of the descriptors.
+@Suite("Benchmarks", .serialized)
+struct BenchTests {
+  private func run(_ arguments: [String]) throws -> [BenchmarkResult] {
+    let outcome = try Executable.run(["bench", "--json"] + arguments, in: FileManager.default.temporaryDirectory)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try outcome.output.split(separator: "\n").map {
+      try decoder.decode(BenchmarkResult.self, from: Data($0.utf8))
+    }
+  }
+
+  private func tensor(_ shape: TensorShape, _ modulus: ModulusKind) -> TensorInfo {
+    TensorInfo(shape: shape, modulus: modulus, fractionBits: 0)
+  }
+
+  private func preparation(_ steps: [Step]) throws -> CostPrediction {
+    try CostModel().predict(program: Program(name: "case", steps: steps), phase: .offline, source: .lattice)
+  }
+
+  @Test("One layer, on one and on two threads", arguments: [1, 2])
+  func layer(threads: Int) throws {
+    let result = try #require(
+      try run(["conv:4:6:12:3:2", "--repetitions", "2", "--threads", "\(threads)"]).first)
+    let geometry = LinearGeometry(
+      inChannels: 4, outChannels: 6, inHeight: 12, inWidth: 12, kernel: 3, stride: 2, padding: 1)
+    let predicted = try preparation([
+      Step(name: "input", operation: .input, inputs: [], tensor: tensor(geometry.inputShape, .word)),
+      Step(name: "layer", operation: .linear(geometry), inputs: [0], tensor: tensor(geometry.outputShape, .word)),
+      Step(
+        name: "output", operation: .output(droppedBits: 0), inputs: [1], tensor: tensor(geometry.outputShape, .word)),
+    ])
+    #expect(result.bytesTotal == predicted.totalBytes(.dataOwner, .modelOwner))
+    #expect(result.maxAbsErr <= 64 && result.phase == "preprocessing" && result.threads == threads)
+    #expect(result.source == "lattice" && result.peakRssMb.modelOwner! > 0 && result.seconds > 0)
+  }
+
+  @Test("Oblivious linear evaluations")
+  func evaluations() throws {
+    let result = try #require(try run(["ole:10000", "--repetitions", "2"]).first)
+    let predicted = try preparation([
+      Step(name: "input", operation: .input, inputs: [], tensor: tensor(TensorShape(vector: 10000), .field)),
+      Step(
+        name: "square", operation: .activation(ActivationSpec(droppedBits: 8, truncation: .local)), inputs: [0],
+        tensor: tensor(TensorShape(vector: 10000), .word)),
+      Step(
+        name: "output", operation: .output(droppedBits: 0), inputs: [1],
+        tensor: tensor(TensorShape(vector: 10000), .word)),
+    ])
+    #expect(result.bytesTotal == predicted.totalBytes(.dataOwner, .modelOwner))
+    #expect(result.maxAbsErr <= 1 && result.elements == 10000)
+  }
+
+  @Test("What cannot be is refused")
+  func refused() throws {
+    for arguments in [
+      ["ntt:8192", "--phase", "online"], ["ntt:8192", "--threads", "2"], ["lenet:poly:1", "--threads", "0"],
+      ["lenet:poly:1", "--threads", "2", "--source", "dealer"],
+      ["ntt:8192", "--role", "model-owner", "--listen", "127.0.0.1:0"],
+      ["conv:1:1"], ["lenet:poly:1", "--phase", "kernel"],
+    ] {
+      let outcome = try Executable.run(["bench"] + arguments, in: FileManager.default.temporaryDirectory)
+      #expect(outcome.code != 0 && !outcome.error.isEmpty, "\(arguments)")
+    }
+  }
+}
