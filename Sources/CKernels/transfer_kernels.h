@@ -371,20 +371,13 @@ TARGET static void encode(const uint8_t *round_keys, uint64_t first_row, size_t 
   const vec mask = v_words((1u << log_k) - 1);
   const pair *table = (const pair *)secret;
   pair *target = (pair *)out;
-  // The indices are public. They are made one batch ahead, so that the lines they name are on their way.
-  uint32_t indices[2][CODE_ROWS * CK_CODE_WEIGHT] __attribute__((aligned(64)));
+  // The indices are public. Prefetching what they name gains nothing: the loads of several rows overlap by themselves.
+  uint32_t indices[CODE_ROWS * CK_CODE_WEIGHT] __attribute__((aligned(64)));
   uint64_t block = first_row / 4 * CK_CODE_WEIGHT;
-  code_indices(&s, block, mask, indices[0]);
-  for (size_t row = 0; row < rows; row += CODE_ROWS) {
-    const uint32_t *now = indices[row / CODE_ROWS & 1];
-    uint32_t *next = indices[~(row / CODE_ROWS) & 1];
-    if (row + CODE_ROWS < rows) {
-      block += CODE_BLOCKS;
-      code_indices(&s, block, mask, next);
-      for (int i = 0; i < CODE_ROWS * CK_CODE_WEIGHT; i++) __builtin_prefetch(table + next[i]);
-    }
+  for (size_t row = 0; row < rows; row += CODE_ROWS, block += CODE_BLOCKS) {
+    code_indices(&s, block, mask, indices);
     for (int i = 0; i < CODE_ROWS; i++) {
-      const uint32_t *at = now + CK_CODE_WEIGHT * i;
+      const uint32_t *at = indices + CK_CODE_WEIGHT * i;
       pair x = target[row + i] ^ table[at[0]], y = table[at[1]] ^ table[at[2]];
       x ^= table[at[3]] ^ table[at[4]];
       y ^= table[at[5]] ^ table[at[6]];

@@ -3,8 +3,8 @@ internal import Randomness
 internal import Rings
 internal import Transport
 
-/// Random transfers from nothing: Chou and Orlandi, "The Simplest Protocol for Oblivious Transfer" (LATINCRYPT 2015,
-/// figure 1), used for random keys, semi-honest: computational Diffie-Hellman on P-256 in the random oracle model.
+/// Random transfers from nothing: Chou and Orlandi, "The Simplest Protocol for Oblivious Transfer" (LATINCRYPT 2015),
+/// used for random keys, semi-honest: computational Diffie-Hellman on P-256 in the random oracle model.
 ///
 /// A = a G; B_i = b_i G + c_i A; keys H(i, a B_i) and H(i, a B_i - a A), of which b_i A is the chosen one. B_i is uniform
 /// whatever the choice. H is HKDF-SHA256 over both coordinates, bound to session, lane, index, A and B_i.

@@ -11,9 +11,10 @@ extension CorrelatedSender {
     let count = zeros.count
     let pads = try pads(count)
     let masked = SecretWords(uninitialized: 2 * count)
+    let (out, pad, first, second) = (masked.pointer, pads.pointer, zeros.pointer, ones.pointer)
     for index in 0..<count {
-      masked.pointer[2 * index] = zeros.pointer[index] ^ pads.pointer[2 * index]
-      masked.pointer[2 * index + 1] = ones.pointer[index] ^ pads.pointer[2 * index + 1]
+      out[2 * index] = first[index] ^ pad[2 * index]
+      out[2 * index + 1] = second[index] ^ pad[2 * index + 1]
     }
     let message = NarrowWords.pack(masked, bits: bits)
     try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
@@ -29,10 +30,11 @@ extension CorrelatedSender {
     let count = factors.count
     let (pads, mask) = (try pads(count), NarrowWords.mask(bits))
     let (differences, shares) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
+    let (pad, factor, difference, share) = (pads.pointer, factors.pointer, differences.pointer, shares.pointer)
     for index in 0..<count {
-      let (zero, one) = (pads.pointer[2 * index], pads.pointer[2 * index + 1])
-      differences.pointer[index] = zero &+ factors.pointer[index] &- one
-      shares.pointer[index] = (0 &- zero) & mask
+      let (zero, one) = (pad[2 * index], pad[2 * index + 1])
+      difference[index] = zero &+ factor[index] &- one
+      share[index] = (0 &- zero) & mask
     }
     let message = NarrowWords.pack(differences, bits: bits)
     try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
@@ -55,10 +57,11 @@ extension CorrelatedReceiver {
     let masked = try receiveWords(2 * count, bits: bits)
     let out = SecretWords(uninitialized: count)
     let mask = NarrowWords.mask(bits)
+    let (choice, word, pad, target) = (choices.storage.pointer, masked.pointer, pads.pointer, out.pointer)
     for index in 0..<count {
-      let one = 0 &- UInt64(PackedBits.bit(choices.storage.pointer, at: index))
-      let chosen = (masked.pointer[2 * index] & ~one) | (masked.pointer[2 * index + 1] & one)
-      out.pointer[index] = (chosen ^ pads.pointer[index]) & mask
+      let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
+      let chosen = (word[2 * index] & ~one) | (word[2 * index + 1] & one)
+      target[index] = (chosen ^ pad[index]) & mask
     }
     return out
   }
@@ -70,16 +73,18 @@ extension CorrelatedReceiver {
     let pads = try pads(choices)
     let differences = try receiveWords(count, bits: bits)
     let mask = NarrowWords.mask(bits)
+    let (choice, difference, pad) = (choices.storage.pointer, differences.pointer, pads.pointer)
     for index in 0..<count {
-      let one = 0 &- UInt64(PackedBits.bit(choices.storage.pointer, at: index))
-      pads.pointer[index] = (pads.pointer[index] &+ (differences.pointer[index] & one)) & mask
+      let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
+      pad[index] = (pad[index] &+ (difference[index] & one)) & mask
     }
     return pads
   }
 
   private func pads(_ choices: PackedBits) throws -> SecretWords {
     let bytes = SecretBytes(uninitialized: choices.count)
-    for index in 0..<choices.count { bytes.pointer[index] = PackedBits.bit(choices.storage.pointer, at: index) }
+    let (target, source) = (bytes.pointer, choices.storage.pointer)
+    for index in 0..<choices.count { target[index] = PackedBits.bit(source, at: index) }
     return NarrowWords.words(
       try tables(TableShape(count: choices.count, choiceBits: 1, entryBytes: 8), choices: bytes))
   }
@@ -102,31 +107,33 @@ enum NarrowWords {
 
   static func pack(_ words: SecretWords, bits: Int) -> SecretBytes {
     let out = SecretBytes(zeros: byteCount(words.count, bits: bits))
+    let (source, target, mask) = (words.pointer, out.pointer, mask(bits))
     var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
     for index in 0..<words.count {
-      pending |= UInt128(words.pointer[index] & mask(bits)) << UInt128(held)
+      pending |= UInt128(source[index] & mask) << UInt128(held)
       held += bits
       while held >= 8 {
-        out.pointer[place] = UInt8(truncatingIfNeeded: pending)
+        target[place] = UInt8(truncatingIfNeeded: pending)
         pending >>= 8
         held -= 8
         place += 1
       }
     }
-    if held > 0 { out.pointer[place] = UInt8(truncatingIfNeeded: pending) }
+    if held > 0 { target[place] = UInt8(truncatingIfNeeded: pending) }
     return out
   }
 
   static func unpack(_ bytes: SecretBytes, count: Int, bits: Int) -> SecretWords {
     let out = SecretWords(uninitialized: count)
+    let (source, target, mask) = (bytes.pointer, out.pointer, mask(bits))
     var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
     for index in 0..<count {
       while held < bits {
-        pending |= UInt128(bytes.pointer[place]) << UInt128(held)
+        pending |= UInt128(source[place]) << UInt128(held)
         held += 8
         place += 1
       }
-      out.pointer[index] = UInt64(truncatingIfNeeded: pending) & mask(bits)
+      target[index] = UInt64(truncatingIfNeeded: pending) & mask
       pending >>= UInt128(bits)
       held -= bits
     }

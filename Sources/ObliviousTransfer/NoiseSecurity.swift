@@ -41,7 +41,7 @@ public struct NoiseSecurity: Sendable {
     2.8 * log2(k - t) - (Self.choose(n - k, t) - Self.choose(n - t, t))
   }
 
-  /// Statistical decoding, its second version included: Liu, Wang, Yang and Yu, section 4.
+  /// Statistical decoding, its second version included: Liu, Wang, Yang and Yu.
   public var statisticalDecoding: Double {
     let guessed = gauss.rounded(.down)
     func cost(_ k: Double) -> Double { log2(k + 1) + 2 * t * log2((n - 2 * t + 1) / (n - k - 2 * t)) }

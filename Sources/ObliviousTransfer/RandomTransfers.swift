@@ -9,12 +9,10 @@ extension CorrelatedSender {
   /// - Throws: ``ObliviousTransferError``, `TransportError`.
   public func randomWords(_ count: Int, modulus: ModulusKind) throws -> (zeros: SecretWords, ones: SecretWords) {
     let (zeros, ones) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
+    let (first, second) = (zeros.pointer, ones.pointer)
     try eachPiece(count) { place, size, pads in
-      let other = pads + 2 * TransferHash.chunk
-      for index in 0..<size {
-        zeros.pointer[place + index] = PadWord.word(pads + 2 * index, modulus)
-        ones.pointer[place + index] = PadWord.word(other + 2 * index, modulus)
-      }
+      PadWord.words(pads, count: size, modulus, to: first + place)
+      PadWord.words(pads + 2 * TransferHash.chunk, count: size, modulus, to: second + place)
     }
     return (zeros, ones)
   }
@@ -38,12 +36,9 @@ extension CorrelatedSender {
   /// - Throws: ``ObliviousTransferError``, `TransportError`.
   public func bitTriples(_ count: Int) throws -> BitTriples {
     let (x, y) = (try randomBits(count), try randomBits(count))
-    return BitTriples(count: count) { byte in
-      let (a, b) = (
-        x.zeros[0].storage.pointer[byte] ^ x.ones[0].storage.pointer[byte],
-        y.zeros[0].storage.pointer[byte] ^ y.ones[0].storage.pointer[byte]
-      )
-      return (a, b, a & b ^ x.zeros[0].storage.pointer[byte] ^ y.zeros[0].storage.pointer[byte])
+    return BitTriples(x.zeros[0], x.ones[0], y.zeros[0], y.ones[0]) { x0, x1, y0, y1 in
+      let (a, b) = (x0 ^ x1, y0 ^ y1)
+      return (a, b, a & b ^ x0 ^ y0)
     }
   }
 
@@ -66,8 +61,9 @@ extension CorrelatedReceiver {
   /// - Throws: ``ObliviousTransferError``, `TransportError`.
   public func randomWords(_ count: Int, modulus: ModulusKind) throws -> (choices: PackedBits, pads: SecretWords) {
     let (choices, words) = (PackedBits(zeros: count), SecretWords(uninitialized: count))
+    let target = words.pointer
     try eachPiece(count, choices: choices) { place, size, pads in
-      for index in 0..<size { words.pointer[place + index] = PadWord.word(pads + 2 * index, modulus) }
+      PadWord.words(pads, count: size, modulus, to: target + place)
     }
     return (choices, words)
   }
@@ -89,10 +85,7 @@ extension CorrelatedReceiver {
   public func bitTriples(_ count: Int) throws -> BitTriples {
     // x_r = x_0 ^ a0 r with a0 = x_0 ^ x_1: shares of a0 b1 for b1 = r, and of b0 a1 likewise.
     let (x, y) = (try randomBits(count), try randomBits(count))
-    return BitTriples(count: count) { byte in
-      let (a, b) = (y.choices.storage.pointer[byte], x.choices.storage.pointer[byte])
-      return (a, b, a & b ^ x.pads[0].storage.pointer[byte] ^ y.pads[0].storage.pointer[byte])
-    }
+    return BitTriples(x.choices, x.pads[0], y.choices, y.pads[0]) { b, x, a, y in (a, b, a & b ^ x ^ y) }
   }
 
   private func eachPiece(
@@ -118,22 +111,36 @@ public struct BitTriples: ~Copyable {
   /// Shares of the products.
   public let c: PackedBits
 
-  init(count: Int, _ byte: (Int) -> (UInt8, UInt8, UInt8)) {
-    (a, b, c) = (PackedBits(zeros: count), PackedBits(zeros: count), PackedBits(zeros: count))
-    for place in 0..<PackedBits.byteCount(count) {
-      (a.storage.pointer[place], b.storage.pointer[place], c.storage.pointer[place]) = byte(place)
+  /// Made byte by byte of four strings of bits.
+  @inline(__always)
+  init(
+    _ p: PackedBits, _ q: PackedBits, _ r: PackedBits, _ s: PackedBits,
+    _ combine: (UInt8, UInt8, UInt8, UInt8) -> (UInt8, UInt8, UInt8)
+  ) {
+    let count = p.count
+    let (a, b, c) = (PackedBits(zeros: count), PackedBits(zeros: count), PackedBits(zeros: count))
+    let from = (p.storage.pointer, q.storage.pointer, r.storage.pointer, s.storage.pointer)
+    let to = (a.storage.pointer, b.storage.pointer, c.storage.pointer)
+    withExtendedLifetime((p, q, r, s)) {
+      for place in 0..<PackedBits.byteCount(count) {
+        (to.0[place], to.1[place], to.2[place]) = combine(from.0[place], from.1[place], from.2[place], from.3[place])
+      }
     }
+    (self.a, self.b, self.c) = (a, b, c)
   }
 }
 
 /// What a pad of 128 bits is cut down to.
 enum PadWord {
-  /// A uniform element: the low word, or all 128 bits reduced mod p (at a distance below 2^-63 from uniform).
-  @inline(__always)
-  static func word(_ pad: UnsafePointer<UInt64>, _ modulus: ModulusKind) -> UInt64 {
+  /// Uniform elements: the low words, or all 128 bits reduced mod p (at a distance below 2^-63 from uniform).
+  static func words(
+    _ pads: UnsafePointer<UInt64>, count: Int, _ modulus: ModulusKind, to out: UnsafeMutablePointer<UInt64>
+  ) {
     switch modulus {
-    case .word: pad[0]
-    case .field: PrimeField.reduce(low: pad[0], high: pad[1])
+    case .word:
+      for index in 0..<count { out[index] = pads[2 * index] }
+    case .field:
+      for index in 0..<count { out[index] = PrimeField.reduce(low: pads[2 * index], high: pads[2 * index + 1]) }
     }
   }
 

@@ -3,8 +3,8 @@ internal import Randomness
 internal import Rings
 internal import Transport
 
-/// What both ends of the silent extension do alike: Yang, Weng, Lan, Zhang and Wang, "Ferret" (CCS 2020), figure 7, without
-/// its consistency checks (semi-honest), over the correlated trees of Guo et al., "Half-Tree" (EUROCRYPT 2023), figure 4.
+/// What both ends of the silent extension do alike: Yang, Weng, Lan, Zhang and Wang, "Ferret" (CCS 2020) with regular noise,
+/// without its consistency checks (semi-honest), over the correlated trees of Guo et al., "Half-Tree" (EUROCRYPT 2023).
 ///
 /// A round takes `reserve` correlated transfers and makes `outputs`, the first of which are the next round's. Nothing but
 /// reserves and one group of leaves is held: a group is expanded when it is drawn.

@@ -3,7 +3,7 @@ internal import Randomness
 internal import Rings
 
 /// All-but-one transfers of 2^k seeds from k base transfers: trees of Goldreich, Goldwasser and Micali whose level sums the
-/// receiver unlocks. Roy, "SoftSpokenOT" (CRYPTO 2022), section 5; semi-honest, so without its consistency check.
+/// receiver unlocks. Roy, "SoftSpokenOT" (CRYPTO 2022), whose small-field VOLE starts so; semi-honest, so without its consistency check.
 ///
 /// A child of x on side b, on the level of base transfer i, is E(x) ^ x under the public key numbered 2 i + b: each key serves one
 /// secret node, so that guesses cannot be shared among nodes.

@@ -3,7 +3,7 @@ internal import Randomness
 internal import Rings
 internal import Transport
 
-/// Correlated transfers by Roy, "SoftSpokenOT" (CRYPTO 2022), figures 7 and 8, over F_(2^k): 128 / k - 1 bits a transfer on the wire. With
+/// Correlated transfers by Roy, "SoftSpokenOT" (CRYPTO 2022), over F_(2^k), semi-honest: 128 / k - 1 bits a transfer on the wire. With
 /// k = 1 it is the extension of Ishai, Kilian, Nissim and Petrank (CRYPTO 2003).
 ///
 /// Of tree c the streams G_x give u_c = xor G_x and, for each bit b, v_(c,b) = xor of G_x with bit b of x; the other

@@ -62,21 +62,25 @@ extension CorrelatedSender {
     let offsets = TransferHash.multiples(of: offset, m: m)
     let combined = pending.combined
     let blocks = combined.pointer
+    let (bits, multiples) = (corrections.pointer, offsets.pointer)
     // Q + phi(e) D, without an address that depends on e.
     for transfer in 0..<shape.count {
+      var sum = (blocks[2 * transfer], blocks[2 * transfer + 1])
       for power in 0..<m {
-        let mask = 0 &- UInt64(PackedBits.bit(corrections.pointer, at: transfer * m + power))
-        blocks[2 * transfer] ^= offsets.pointer[2 << power] & mask
-        blocks[2 * transfer + 1] ^= offsets.pointer[2 << power + 1] & mask
+        let mask = 0 &- UInt64(PackedBits.bit(bits, at: transfer * m + power))
+        sum.0 ^= multiples[2 << power] & mask
+        sum.1 ^= multiples[2 << power + 1] & mask
       }
+      (blocks[2 * transfer], blocks[2 * transfer + 1]) = sum
     }
     let out = SecretBytes(uninitialized: shape.count * entries * width)
+    let place = out.pointer
     TransferHash(session: session, variant: variant).pads(
       first: pending.first, blocks, count: shape.count, offsets: offsets
     ) { start, size, pads in
       for entry in 0..<entries {
         let source = UnsafeRawPointer(pads + 2 * TransferHash.chunk * entry)
-        let target = out.pointer + (start * entries + entry) * width
+        let target = place + (start * entries + entry) * width
         PadBytes.scatter(source, count: size, width: width, to: target, stride: entries * width)
       }
     }
@@ -102,15 +106,16 @@ extension CorrelatedReceiver {
     let first = next
     let piece = CorrelatedSender.piece
     let blocks = SecretWords(uninitialized: 2 * m * min(shape.count, piece))
+    let (drawn, chosen, bits) = (blocks.pointer, choices.pointer, corrections.pointer)
     for start in stride(from: 0, to: shape.count, by: piece) {
       let size = min(piece, shape.count - start)
-      try draw(size * m, into: blocks.pointer)
+      try draw(size * m, into: drawn)
       for transfer in 0..<size {
-        let choice = UInt64(choices.pointer[start + transfer])
+        let choice = UInt64(chosen[start + transfer])
         for power in 0..<m {
-          let bit = (blocks.pointer[2 * (transfer * m + power)] ^ choice >> UInt64(power)) & 1
+          let bit = (drawn[2 * (transfer * m + power)] ^ choice >> UInt64(power)) & 1
           let place = (start + transfer) * m + power
-          corrections.pointer[place >> 3] |= UInt8(truncatingIfNeeded: bit << UInt64(place & 7))
+          bits[place >> 3] |= UInt8(truncatingIfNeeded: bit << UInt64(place & 7))
         }
       }
       ck_transfer_combine(blocks.pointer, size, UInt32(m), combined.pointer + 2 * start)

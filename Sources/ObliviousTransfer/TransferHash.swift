@@ -5,7 +5,7 @@ internal import Rings
 /// Breaks the correlation: pads H_i(x), tweaked by the transfer's number.
 ///
 /// H_i(x) = E_(salt ^ i)(s(x)) ^ s(x), each number a key of AES: multi-instance tweakable circular correlation robust in the ideal
-/// cipher model (Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling", CRYPTO 2020, section 7.4). With a permutation
+/// cipher model (Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling", CRYPTO 2020, hash MiTCCR). With a permutation
 /// under one fixed key, as in TMMO (Guo, Katz, Wang and Yu, S&P 2020), a guess of D could be tried on all transfers at once.
 struct TransferHash {
   /// Transfers whose pads are made at once.

@@ -32,7 +32,7 @@ void ck_aes_expand(ck_aes isa, const uint8_t *keys, size_t count, uint8_t *round
 void ck_aes_encrypt(ck_aes isa, const uint8_t *round_keys, const uint8_t *in, size_t blocks, uint8_t *out);
 
 /// out[(v * stride + i)] = H_(first + i)(blocks[i] ^ offsets[v]) for i < count, v < variants, in blocks, where
-/// H_j(x) = E_(salt ^ j)(s(x)) ^ s(x), s(high, low) = (high ^ low, high). Guo, Katz, Wang, Weng, Yu (CRYPTO 2020), section 7.
+/// H_j(x) = E_(salt ^ j)(s(x)) ^ s(x), s(high, low) = (high ^ low, high). Guo, Katz, Wang, Weng, Yu (CRYPTO 2020).
 void ck_transfer_hash(ck_aes isa, const uint64_t *salt, uint64_t first, size_t count, const uint64_t *blocks,
                       const uint64_t *offsets, size_t variants, uint64_t *out, size_t stride);
 
@@ -55,7 +55,7 @@ void ck_transpose_tile(ck_aes isa, const uint8_t *rows, uint8_t *out);
 
 // ---- Silent extension ------------------------------------------------------------------------------------------
 
-/// Expands in place the correlated tree of Guo et al. (EUROCRYPT 2023, figure 4) from leaves[0] ^ leaves[1] = offset to
+/// Expands in place the correlated tree of Guo et al. (EUROCRYPT 2023) from leaves[0] ^ leaves[1] = offset to
 /// 2^depth leaves; child b of node j of 2^l is j + b 2^l. sums[l - 1] = xor of the left nodes of level l + 1, for
 /// l = 1 ..< depth. The lowest bit of each leaf is cleared.
 void ck_tree_expand(ck_aes isa, const uint8_t *round_keys, unsigned depth, uint64_t *leaves, uint64_t *sums);
