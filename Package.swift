@@ -8,7 +8,9 @@ let settings: [SwiftSetting] = [
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protocols = [
-  "add", "dealer", "input", "linear", "ot", "output", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
+  "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "pooling", "reshape", "rlwe",
+  "store",
+  "subsample-pad", "x2act",
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {

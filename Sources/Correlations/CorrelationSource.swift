@@ -21,6 +21,10 @@ public protocol ModelOwnerSource: AnyObject {
   func linear(step: Int) throws -> [SecretWords]
   /// OLE and transfers of one activation step for the whole bulk; `receive` is called once an inference, in order.
   func activation(step: Int, receive: (Int, consuming ModelOwnerActivationMaterial) -> Void) throws
+  /// Material of one run of comparisons for the whole bulk; `receive` is called once an inference, in order.
+  func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, receive: (Int, consuming ModelOwnerComparisonMaterial) -> Void
+  ) throws
   /// Ends the bulk.
   func endBulk() throws
   /// Ends the use of this source.
@@ -41,6 +45,13 @@ public protocol DataOwnerSource: AnyObject {
   func activation(
     step: Int, shares: [SecretWords], masks: [SecretWords],
     receive: (Int, consuming DataOwnerActivationMaterial) -> Void) throws
+  /// Draws fresh masks of a run of comparisons before its step's last, one word a result.
+  func masks(step: Int, stage: Int, count: Int, modulus: ModulusKind) throws -> [SecretWords]
+  /// Material of one run of comparisons for the whole bulk, from its known shares of what is compared and of the multiplexer's
+  /// operand, and from what is to be added to y1; `receive` is called once an inference, in order.
+  func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, compared: [SecretWords], operands: [SecretWords],
+    offsets: [SecretWords], receive: (Int, consuming DataOwnerComparisonMaterial) -> Void) throws
   /// Ends the bulk.
   func endBulk() throws
   /// Ends the use of this source.
@@ -73,7 +84,12 @@ public enum BulkLimits {
   ///
   /// - Parameter program: validated, so that no product overflows.
   public static func maximum(for program: Program) -> Int {
-    let largest = program.steps.reduce(1) { largest, step in
+    let largest = program.steps.enumerated().reduce(1) { largest, place in
+      let (index, step) = place
+      if let schedule = program.comparisonSchedule(index) {
+        // Pads are the largest part of a comparison's material.
+        return schedule.stages.reduce(largest) { max($0, $1.count * (1 + $1.digits.padPlanes / 64)) }
+      }
       guard case .linear(let geometry) = step.operation else { return max(largest, step.tensor.shape.count) }
       // A band of the unrolled input is at least one output row high, and is held for every inference of the bulk.
       let taps = geometry.inChannels / geometry.groups * geometry.kernelHeight * geometry.kernelWidth

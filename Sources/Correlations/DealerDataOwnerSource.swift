@@ -16,8 +16,8 @@ public final class WeightDifference: Sendable {
 ///
 /// Security: semi-honest parties, dealer trusted not to pool its view with either.
 public final class DealerDataOwnerSource: DataOwnerSource {
-  private let dealer: FramedChannel
-  private let peer: FramedChannel
+  let dealer: FramedChannel
+  let peer: FramedChannel
   private let sessionID: Digest32
   private let workspace = LinearWorkspace()
   private var program: Program?
@@ -140,7 +140,7 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     dealer.close()
   }
 
-  private var current: (BulkStreams, Range<UInt64>) {
+  var current: (BulkStreams, Range<UInt64>) {
     guard let bulk else { preconditionFailure("no bulk was begun") }
     return (bulk.streams, bulk.serials)
   }

@@ -8,8 +8,8 @@ public import Transport
 /// Security: semi-honest parties, dealer trusted not to pool its view with either. The masks A are uniform in each layer's ring,
 /// so D = W - A tells the data owner nothing of W.
 public final class DealerModelOwnerSource: ModelOwnerSource {
-  private let dealer: FramedChannel
-  private let peer: FramedChannel
+  let dealer: FramedChannel
+  let peer: FramedChannel
   private let sessionID: Digest32
   private var program: Program?
   private var bulk: (streams: BulkStreams, serials: Range<UInt64>)?
@@ -130,7 +130,7 @@ public final class DealerModelOwnerSource: ModelOwnerSource {
     dealer.close()
   }
 
-  private var current: (BulkStreams, Range<UInt64>) {
+  var current: (BulkStreams, Range<UInt64>) {
     guard let bulk else { preconditionFailure("no bulk was begun") }
     return (bulk.streams, bulk.serials)
   }

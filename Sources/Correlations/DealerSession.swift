@@ -57,10 +57,15 @@ struct DealerSession {
       case .activation(let spec):
         known[index] = drawMasks(data, index, serials)
         try dealActivation(index, spec, model, data, serials)
+      case .comparison, .maxPool, .argMax:
+        known[index] = drawMasks(data, index, serials)
+        for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+          try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
+        }
       case .linear(let geometry):
         try dealLinear(index, geometry, known[step.inputs[0]], model, serials, workspace)
       case .output: break
-      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad:
+      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing:
         // A sum with a linear output stays unknown to the dealer; only an activation may read it (Program.validate).
         if step.inputs.allSatisfy({ !known[$0].isEmpty }) {
           known[index] = (0..<serials.count).map { position in

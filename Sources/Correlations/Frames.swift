@@ -34,6 +34,16 @@ extension FrameKind {
   public static let transferPads = FrameKind(rawValue: 0x26)
 }
 
+extension FrameKind {
+  // Comparison material by the dealer, once a bulk and run of comparisons. Online frames take 0x70 to 0x74.
+  /// Dealer -> data owner: chosen pads, then h1, for each inference.
+  public static let comparisonDealt = FrameKind(rawValue: 0x78)
+  /// Dealer -> model owner: products of the triples, then w0, for each inference.
+  public static let comparisonProducts = FrameKind(rawValue: 0x79)
+  /// Data owner -> model owner: what moves its random digits to those of its share, and c' less its random word.
+  public static let comparisonDelta = FrameKind(rawValue: 0x7a)
+}
+
 /// A run of inferences as announced on the wire: first serial (8 bytes) and count (4 bytes), little-endian.
 public struct SerialRange: Equatable, Sendable {
   /// Bytes on the wire.

@@ -52,6 +52,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   /// Makes the keys of the session and gives the public ones.
   /// - Throws: ``CorrelationError``, `TransportError`
   public func begin(program: Program) throws {
+    guard program.comparisonSteps.isEmpty else { throw CorrelationError.comparisonsNeedDealer }
     let seed = try peer.receive(.latticeSeed, byteCount: 32)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: seed), secret: secret)
@@ -178,6 +179,19 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
       }
       receive(position, DataOwnerActivationMaterial(share: share, constant: constant, pads: own, mask: mask))
     }
+  }
+
+  /// Comparisons take transfers that lattices do not make.
+  public func masks(step: Int, stage: Int, count: Int, modulus: ModulusKind) throws -> [SecretWords] {
+    throw CorrelationError.comparisonsNeedDealer
+  }
+
+  /// Comparisons take transfers that lattices do not make.
+  public func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, compared: [SecretWords], operands: [SecretWords],
+    offsets: [SecretWords], receive: (Int, consuming DataOwnerComparisonMaterial) -> Void
+  ) throws {
+    throw CorrelationError.comparisonsNeedDealer
   }
 
   private func slotWords(_ elements: Int) -> SecretWords {

@@ -50,6 +50,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   /// Gives the public seed, takes the public keys.
   /// - Throws: ``CorrelationError``, `LatticeError`, `TransportError`
   public func begin(program: Program, weights: any WeightProvider) throws {
+    guard program.comparisonSteps.isEmpty else { throw CorrelationError.comparisonsNeedDealer }
     try peer.send(.latticeSeed, publicSeed)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: publicSeed), secret: secret)
@@ -141,6 +142,13 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
         ModelOwnerActivationMaterial(
           alpha: alphas.copy(start, count), u: products.copy(start, count), transfer: own))
     }
+  }
+
+  /// Comparisons take transfers that lattices do not make.
+  public func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, receive: (Int, consuming ModelOwnerComparisonMaterial) -> Void
+  ) throws {
+    throw CorrelationError.comparisonsNeedDealer
   }
 
   private func products(_ state: State, step: Int, elements: Int) throws -> (alpha: SecretWords, u: SecretWords) {

@@ -14,6 +14,8 @@ public enum CorrelationError: Error, CustomStringConvertible, Equatable {
   case partnerMissing(seconds: Int)
   /// The peer announced something else than was agreed.
   case unexpectedAnswer(what: String)
+  /// This way of preparation has no comparisons.
+  case comparisonsNeedDealer
   /// The order could not be read.
   case invalidOrder(reason: String)
 
@@ -32,6 +34,8 @@ public enum CorrelationError: Error, CustomStringConvertible, Equatable {
       "The other party did not reach the dealer within \(seconds) seconds; see that it runs and is given the same dealer."
     case .unexpectedAnswer(let what):
       "The peer's answer does not fit what was asked: \(what)."
+    case .comparisonsNeedDealer:
+      "The plan compares values (ReLU, maxima), for which lattices alone prepare nothing: give both parties a dealer."
     case .invalidOrder(let reason):
       "The order sent to the dealer was refused: \(reason)."
     }
@@ -82,6 +86,7 @@ public struct ModelOwnerMaterial: ~Copyable {
   public let serial: UInt64
   private var linear: [Int: SecretWords] = [:]
   private var activations: [Int: (SecretWords, SecretWords, (choices: SecretBytes, pads: SecretWords)?)] = [:]
+  var comparisons: [ComparisonKey: (SecretBytes, SecretBytes, SecretBytes, SecretWords, SecretWords, SecretWords)] = [:]
 
   init(serial: UInt64) { self.serial = serial }
 
@@ -116,6 +121,7 @@ public struct DataOwnerMaterial: ~Copyable {
   public let serial: UInt64
   private var inputMask: SecretWords?
   private var activations: [Int: (SecretWords, SecretWords, (SecretWords, SecretWords)?, SecretWords)] = [:]
+  var comparisons: [ComparisonKey: ([SecretBytes], [SecretWords])] = [:]
   private var outputShare: SecretWords?
 
   init(serial: UInt64) { self.serial = serial }

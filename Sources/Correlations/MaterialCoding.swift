@@ -1,43 +1,88 @@
 public import Programs
 public import Rings
 
-/// Material as bytes, for a store: the words of every step in program order, little-endian, without headers, since the
+/// Material as bytes, for a store: the parts of every step in program order, words little-endian, without headers, since the
 /// program says all sizes.
 enum MaterialLayout {
-  /// Words and packed bits, in order.
-  static func modelOwner(_ program: Program) -> [(step: Int, words: [ModulusKind], bits: Bool)] {
-    program.steps.indices.compactMap { index in
-      let modulus = program.steps[index].tensor.modulus
-      switch program.steps[index].operation {
-      case .linear: return (index, [modulus], false)
-      case .activation:
-        let exact = program.truncatesExactly(index)
-        return (index, exact ? [.field, .field, modulus] : [.field, .field], exact)
-      default: return nil
+  /// One array of a part.
+  enum Item: Equatable {
+    /// Words of a ring.
+    case words(Int, ModulusKind)
+    /// Packed bits or planes.
+    case bytes(Int)
+
+    var byteCount: Int {
+      switch self {
+      case .words(let count, _): 8 * count
+      case .bytes(let count): count
       }
     }
   }
 
-  static func dataOwner(_ program: Program) -> [(step: Int, words: [ModulusKind])] {
-    program.steps.indices.compactMap { index in
-      let modulus = program.steps[index].tensor.modulus
+  /// The material of a step, or of one run of a step of comparisons.
+  struct Part {
+    var step: Int
+    var stage = 0
+    var items: [Item]
+  }
+
+  static func modelOwner(_ program: Program) -> [Part] {
+    program.steps.indices.flatMap { index -> [Part] in
+      let tensor = program.steps[index].tensor
+      let count = tensor.shape.count
       switch program.steps[index].operation {
-      case .input: return (index, [modulus])
+      case .linear: return [Part(step: index, items: [.words(count, tensor.modulus)])]
       case .activation:
-        let exact = program.truncatesExactly(index)
-        return (index, exact ? [.field, .field, modulus, modulus, modulus] : [.field, .field, modulus])
-      case .output: return (index, [program.steps[program.steps[index].inputs[0]].tensor.modulus])
-      default: return nil
+        let factors: [Item] = [.words(count, .field), .words(count, .field)]
+        let transfer: [Item] = [.words(count, tensor.modulus), .bytes((count + 7) / 8)]
+        return [Part(step: index, items: program.truncatesExactly(index) ? factors + transfer : factors)]
+      case .comparison, .maxPool, .argMax:
+        return runs(program, index) { stage in
+          let words = Item.words(stage.count, stage.modulus)
+          return [planes(stage.digits.padPlanes, stage), planes(stage.digits.triplePlanes, stage), planes(1, stage)]
+            + [words, words, words]
+        }
+      default: return []
       }
     }
   }
 
-  /// Elements of a step's material; an output's is its operand's.
-  static func count(_ program: Program, _ step: Int) -> Int {
-    if case .output = program.steps[step].operation {
-      return program.steps[program.steps[step].inputs[0]].tensor.shape.count
+  static func dataOwner(_ program: Program) -> [Part] {
+    program.steps.indices.flatMap { index -> [Part] in
+      let tensor = program.steps[index].tensor
+      let count = tensor.shape.count
+      let words = Item.words(count, tensor.modulus)
+      switch program.steps[index].operation {
+      case .input: return [Part(step: index, items: [words])]
+      case .activation:
+        let factors: [Item] = [.words(count, .field), .words(count, .field), words]
+        return [Part(step: index, items: program.truncatesExactly(index) ? factors + [words, words] : factors)]
+      case .comparison, .maxPool, .argMax:
+        return runs(program, index) { stage in
+          let words = Item.words(stage.count, stage.modulus)
+          return [planes(stage.digits.bits, stage), planes(stage.digits.leafPlanes, stage)]
+            + [planes(stage.digits.triplePlanes, stage), planes(1, stage), words, words, words, words]
+        }
+      case .output:
+        let operand = program.steps[program.steps[index].inputs[0]].tensor
+        return [Part(step: index, items: [.words(operand.shape.count, operand.modulus)])]
+      default: return []
+      }
     }
-    return program.steps[step].tensor.shape.count
+  }
+
+  private static func runs(_ program: Program, _ index: Int, _ items: (ComparisonStage) -> [Item]) -> [Part] {
+    program.comparisonSchedule(index)!.stages.enumerated().map {
+      Part(step: index, stage: $0.offset, items: items($0.element))
+    }
+  }
+
+  private static func planes(_ planes: Int, _ stage: ComparisonStage) -> Item {
+    .bytes(ComparisonTile.bytes(planes: planes, count: stage.count))
+  }
+
+  static func byteCount(_ parts: [Part]) -> Int {
+    parts.reduce(0) { $1.items.reduce($0) { $0 + $1.byteCount } }
   }
 }
 
@@ -73,19 +118,26 @@ private struct MaterialReader {
 
   init(_ bytes: SecretBytes) { self.bytes = bytes }
 
-  mutating func words(_ count: Int, _ modulus: ModulusKind) throws -> SecretWords {
-    let words = SecretWords(uninitialized: count)
-    UnsafeMutableRawBufferPointer(words.buffer).copyMemory(from: slice(8 * count))
-    guard modulus == .word || words.areReduced else {
-      throw CorrelationError.unexpectedAnswer(what: "a stored word is not below p")
+  /// The arrays of a part, words and bytes apart, each kind in its order.
+  mutating func read(_ part: MaterialLayout.Part) throws -> (words: [SecretWords], bytes: [SecretBytes]) {
+    var found: (words: [SecretWords], bytes: [SecretBytes]) = ([], [])
+    for item in part.items {
+      let raw = slice(item.byteCount)
+      switch item {
+      case .words(let count, let modulus):
+        let words = SecretWords(uninitialized: count)
+        UnsafeMutableRawBufferPointer(words.buffer).copyMemory(from: raw)
+        guard modulus == .word || words.areReduced else {
+          throw CorrelationError.unexpectedAnswer(what: "a stored word is not below p")
+        }
+        found.words.append(words)
+      case .bytes(let count):
+        let bytes = SecretBytes(uninitialized: count)
+        UnsafeMutableRawBufferPointer(bytes.buffer).copyMemory(from: raw)
+        found.bytes.append(bytes)
+      }
     }
-    return words
-  }
-
-  mutating func packed(_ bits: Int) -> SecretBytes {
-    let out = SecretBytes(uninitialized: (bits + 7) / 8)
-    UnsafeMutableRawBufferPointer(out.buffer).copyMemory(from: slice(out.count))
-    return out
+    return found
   }
 
   private mutating func slice(_ count: Int) -> UnsafeRawBufferPointer {
@@ -97,20 +149,18 @@ private struct MaterialReader {
 extension ModelOwnerMaterial {
   /// Bytes that the material of one inference takes.
   public static func byteCount(_ program: Program) -> Int {
-    MaterialLayout.modelOwner(program).reduce(0) { sum, part in
-      let count = MaterialLayout.count(program, part.step)
-      return sum + 8 * count * part.words.count + (part.bits ? (count + 7) / 8 : 0)
-    }
+    MaterialLayout.byteCount(MaterialLayout.modelOwner(program))
   }
 
   /// The bytes of everything that is left; the material is spent.
   /// - Throws: ``CorrelationError/materialSpent(step:serial:)`` where a part was taken before.
   public consuming func encoded(_ program: Program) throws -> SecretBytes {
-    var writer = MaterialWriter(byteCount: Self.byteCount(program))
-    for part in MaterialLayout.modelOwner(program) {
-      if part.words.count == 1 {
-        writer.put(try takeLinear(part.step))
-      } else {
+    let parts = MaterialLayout.modelOwner(program)
+    var writer = MaterialWriter(byteCount: MaterialLayout.byteCount(parts))
+    for part in parts {
+      switch program.steps[part.step].operation {
+      case .linear: writer.put(try takeLinear(part.step))
+      case .activation:
         let material = try takeActivation(part.step)
         writer.put(material.alpha)
         writer.put(material.u)
@@ -118,6 +168,10 @@ extension ModelOwnerMaterial {
           writer.put(transfer.pads)
           writer.put(transfer.choices)
         }
+      default:
+        let material = try takeComparison(part.step, stage: part.stage)
+        for bytes in [material.pads, material.triples, material.rho] { writer.put(bytes) }
+        for words in [material.g, material.h, material.w] { writer.put(words) }
       }
     }
     precondition(writer.isComplete, "material does not fit its program")
@@ -127,20 +181,24 @@ extension ModelOwnerMaterial {
   /// Reads what ``encoded(_:)`` wrote.
   /// - Throws: ``CorrelationError/unexpectedAnswer(what:)``
   public static func decode(_ bytes: SecretBytes, program: Program, serial: UInt64) throws -> ModelOwnerMaterial {
-    guard bytes.count == Self.byteCount(program) else {
+    let parts = MaterialLayout.modelOwner(program)
+    guard bytes.count == MaterialLayout.byteCount(parts) else {
       throw CorrelationError.unexpectedAnswer(what: "the length of stored material")
     }
     var material = ModelOwnerMaterial(serial: serial)
     var reader = MaterialReader(bytes)
-    for part in MaterialLayout.modelOwner(program) {
-      let count = MaterialLayout.count(program, part.step)
-      var words: [SecretWords] = []
-      for modulus in part.words { words.append(try reader.words(count, modulus)) }
-      if words.count == 1 {
-        material.store(linear: words[0], at: part.step)
-      } else {
-        let transfer = part.bits ? (choices: reader.packed(count), pads: words[2]) : nil
+    for part in parts {
+      let (words, bytes) = try reader.read(part)
+      switch program.steps[part.step].operation {
+      case .linear: material.store(linear: words[0], at: part.step)
+      case .activation:
+        let transfer = bytes.isEmpty ? nil : (choices: bytes[0], pads: words[2])
         material.store(ModelOwnerActivationMaterial(alpha: words[0], u: words[1], transfer: transfer), at: part.step)
+      default:
+        material.store(
+          ModelOwnerComparisonMaterial(
+            pads: bytes[0], triples: bytes[1], rho: bytes[2], g: words[0], h: words[1], w: words[2]),
+          at: part.step, stage: part.stage)
       }
     }
     return material
@@ -150,20 +208,19 @@ extension ModelOwnerMaterial {
 extension DataOwnerMaterial {
   /// Bytes that the material of one inference takes.
   public static func byteCount(_ program: Program) -> Int {
-    MaterialLayout.dataOwner(program).reduce(0) {
-      $0 + 8 * MaterialLayout.count(program, $1.step) * $1.words.count
-    }
+    MaterialLayout.byteCount(MaterialLayout.dataOwner(program))
   }
 
   /// The bytes of everything that is left; the material is spent.
   /// - Throws: ``CorrelationError/materialSpent(step:serial:)`` where a part was taken before.
   public consuming func encoded(_ program: Program) throws -> SecretBytes {
-    var writer = MaterialWriter(byteCount: Self.byteCount(program))
-    for part in MaterialLayout.dataOwner(program) {
+    let parts = MaterialLayout.dataOwner(program)
+    var writer = MaterialWriter(byteCount: MaterialLayout.byteCount(parts))
+    for part in parts {
       switch program.steps[part.step].operation {
       case .input: writer.put(try takeInputMask())
       case .output: writer.put(try takeOutputShare())
-      default:
+      case .activation:
         let material = try takeActivation(part.step)
         writer.put(material.share)
         writer.put(material.constant)
@@ -172,6 +229,10 @@ extension DataOwnerMaterial {
           writer.put(pads.0)
           writer.put(pads.1)
         }
+      default:
+        let material = try takeComparison(part.step, stage: part.stage)
+        for bytes in [material.choices, material.pads, material.triples, material.rho] { writer.put(bytes) }
+        for words in [material.operand, material.h, material.w, material.offset] { writer.put(words) }
       }
     }
     precondition(writer.isComplete, "material does not fit its program")
@@ -181,23 +242,28 @@ extension DataOwnerMaterial {
   /// Reads what ``encoded(_:)`` wrote.
   /// - Throws: ``CorrelationError/unexpectedAnswer(what:)``
   public static func decode(_ bytes: SecretBytes, program: Program, serial: UInt64) throws -> DataOwnerMaterial {
-    guard bytes.count == Self.byteCount(program) else {
+    let parts = MaterialLayout.dataOwner(program)
+    guard bytes.count == MaterialLayout.byteCount(parts) else {
       throw CorrelationError.unexpectedAnswer(what: "the length of stored material")
     }
     var material = DataOwnerMaterial(serial: serial)
     var reader = MaterialReader(bytes)
-    for part in MaterialLayout.dataOwner(program) {
-      let count = MaterialLayout.count(program, part.step)
-      var words: [SecretWords] = []
-      for modulus in part.words { words.append(try reader.words(count, modulus)) }
+    for part in parts {
+      let (words, bytes) = try reader.read(part)
       switch program.steps[part.step].operation {
       case .input: material.store(inputMask: words[0])
       case .output: material.store(outputShare: words[0])
-      default:
+      case .activation:
         material.store(
           DataOwnerActivationMaterial(
             share: words[0], constant: words[1], pads: words.count == 5 ? (words[3], words[4]) : nil, mask: words[2]),
           at: part.step)
+      default:
+        material.store(
+          DataOwnerComparisonMaterial(
+            choices: bytes[0], pads: bytes[1], triples: bytes[2], rho: bytes[3], operand: words[0], h: words[1],
+            w: words[2], offset: words[3]),
+          at: part.step, stage: part.stage)
       }
     }
     return material

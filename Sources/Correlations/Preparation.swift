@@ -22,7 +22,13 @@ public enum Preparation {
         }
       case .activation:
         try source.activation(step: index) { slots[$0].material!.store($1, at: index) }
-      case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .output: break
+      case .comparison, .maxPool, .argMax:
+        for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+          try source.comparison(step: index, stage: number, of: stage) {
+            slots[$0].material!.store($1, at: index, stage: number)
+          }
+        }
+      case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing, .output: break
       }
     }
     try source.endBulk()
@@ -55,9 +61,13 @@ public enum Preparation {
           slots[$0].material!.store($1, at: index)
         }
         shares[index] = masks
+      case .comparison, .maxPool, .argMax:
+        shares[index] = try compare(program, source, index, shares[step.inputs[0]]) { position, number, material in
+          slots[position].material!.store(material, at: index, stage: number)
+        }
       case .output:
         for (slot, share) in zip(slots, shares[step.inputs[0]]) { slot.material!.store(outputShare: share) }
-      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad:
+      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing:
         shares[index] = serials.indices.map { serial in
           let position = Int(serial - serials.lowerBound)
           return program.applyLocalStep(index, operands: step.inputs.map { shares[$0][position] })
@@ -67,6 +77,55 @@ public enum Preparation {
     }
     try source.endBulk()
     for slot in slots { receive(slot.material.take()!) }
+  }
+
+  /// The data owner's walk through the runs of one step of comparisons.
+  ///
+  /// - Parameter receive: position in the bulk, number of the run, material.
+  /// - Returns: its shares of the step's tensor.
+  private static func compare(
+    _ program: Program, _ source: any DataOwnerSource, _ index: Int, _ operands: [SecretWords],
+    receive: (Int, Int, consuming DataOwnerComparisonMaterial) -> Void
+  ) throws -> [SecretWords] {
+    let schedule = program.comparisonSchedule(index)!
+    var walks = operands.map {
+      ComparisonWalk(program: program, step: index, schedule: schedule, leads: false, share: $0)
+    }
+    let results = try source.masks(step: index)
+    for (number, stage) in schedule.stages.enumerated() {
+      let isLast = number == schedule.stages.count - 1
+      let masks = try masks(source, index, number, stage, isLast ? results : nil)
+      let parts = walks.map { $0.operands(stage: number) }
+      let offsets = zip(parts, masks).map { part, mask in
+        let offset = part.base ?? SecretWords(zeros: stage.count)
+        let out = SecretWords(uninitialized: stage.count)
+        Elementwise.subtract(stage.modulus, offset.pointer, mask.pointer, count: stage.count, output: out.pointer)
+        return out
+      }
+      try source.comparison(
+        step: index, stage: number, of: stage, compared: parts.map(\.compared), operands: parts.map(\.operand),
+        offsets: offsets
+      ) { receive($0, number, $1) }
+      for position in walks.indices { walks[position].advance(stage: number, results: masks[position]) }
+    }
+    return walks.map { $0.finish() }
+  }
+
+  /// The masks of a run: the step's own in its last one, where a clip splits each in two.
+  private static func masks(
+    _ source: any DataOwnerSource, _ index: Int, _ number: Int, _ stage: ComparisonStage, _ results: [SecretWords]?
+  ) throws -> [SecretWords] {
+    guard let results else {
+      return try source.masks(step: index, stage: number, count: stage.count, modulus: stage.modulus)
+    }
+    guard let length = results.first?.count, length != stage.count else { return results }
+    let seconds = try source.masks(step: index, stage: number, count: length, modulus: stage.modulus)
+    return zip(results, seconds).map { result, second in
+      let both = SecretWords(uninitialized: 2 * length)
+      Elementwise.subtract(stage.modulus, result.pointer, second.pointer, count: length, output: both.pointer)
+      (both.pointer + length).update(from: second.pointer, count: length)
+      return both
+    }
   }
 
   // A noncopyable value cannot be an element of an Array; a slot is.

@@ -73,23 +73,19 @@ public struct CostModel: Sendable {
     if let store { try visit(nil, "begin", store.name, [(store, frame("begin"))]) }
     try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
     for (index, step) in program.steps.enumerated() {
-      let resolved = CostSymbols.resolve(program, index)
-      let values = counts.merging(resolved.values) { first, _ in first }
-      var prepared = Selection(scope: resolved.name, variant: resolved.variant, values: values)
-      if source == .lattice && phase == .offline {
-        let packed = try packing.symbols(ofStep: index)
-        prepared.values.merge(packed.values) { first, _ in first }
-        prepared.lists = packed.lists
+      let parts = CostSymbols.parts(program, index)
+      let charges = try parts.flatMap { part -> [(Descriptor, Selection)] in
+        let values = counts.merging(part.values) { first, _ in first }
+        var prepared = Selection(scope: part.name, variant: part.variant, values: values)
+        if source == .lattice && phase == .offline {
+          let packed = try packing.symbols(ofStep: index)
+          prepared.values.merge(packed.values) { first, _ in first }
+          prepared.lists = packed.lists
+        }
+        let done = Selection(scope: nil, variant: part.variant, values: values)
+        return [(try library.descriptor(part.name), done), (provider, prepared)]
       }
-      try visit(
-        index, step.name, resolved.name,
-        [
-          (
-            try library.descriptor(resolved.name),
-            Selection(scope: nil, variant: resolved.variant, values: values)
-          ),
-          (provider, prepared),
-        ])
+      try visit(index, step.name, parts[0].name, charges)
     }
     try visit(nil, "end", provider.name, [(provider, frame("end"))])
     if let store { try visit(nil, "end", store.name, [(store, frame("end"))]) }

@@ -14,6 +14,12 @@ enum CostSymbols {
     "reshape": common,
     "subsample-pad": common.union(["kept"]),
     "output": common.union(["outputBytes"]),
+    "change-ring": common,
+    "comparison": common.union([
+      "draws", "digitBits", "finals", "hotPlanes", "leafPlanes", "padPlanes", "productPlanes", "tablePlanes",
+      "triplePlanes",
+      "open1", "open2", "open3", "open4", "open5", "open6", "open7",
+    ]),
   ]
   /// What sources may use beside: counts of a bulk that follow from how linear layers are packed.
   static let ofPacking: [String: Set<String>] = [
@@ -27,6 +33,7 @@ enum CostSymbols {
   ]
   static let variants: [String: Set<String>] = [
     "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],
+    "comparison": ["two", "four", "six", "eight"],
   ]
   /// Calls of primitives, and the symbols of each.
   static let ofPrimitive: [String: [String: Set<String>]] = [
@@ -45,8 +52,38 @@ enum CostSymbols {
     }
   }
 
-  /// Descriptor, variant and symbols of a step of a valid program.
-  static func resolve(_ program: Program, _ index: Int) -> (name: String, variant: String?, values: [String: Int]) {
+  /// Descriptor, variant and symbols of a part of a step.
+  typealias Part = (name: String, variant: String?, values: [String: Int])
+
+  /// The parts of a step of a valid program: one, or each run of a step of comparisons.
+  static func parts(_ program: Program, _ index: Int) -> [Part] {
+    guard let schedule = program.comparisonSchedule(index) else { return [resolve(program, index)] }
+    return schedule.stages.enumerated().map { number, stage in
+      // A clip compares each element twice, and draws its masks in two halves.
+      let elements = program.steps[index].tensor.shape.count
+      let isClip = schedule.tournament == nil && stage.count == 2 * elements
+      return comparison(
+        stage, draws: isClip ? 2 : 1, finals: number == schedule.stages.count - 1 ? elements : 0)
+    }
+  }
+
+  private static func comparison(_ stage: ComparisonStage, draws: Int, finals: Int) -> Part {
+    let digits = stage.digits
+    let levels = digits.levels
+    func open(_ level: Int) -> Int { level < levels.count ? levels[level].openPlanes : 0 }
+    var values = [
+      "n": stage.count, "maskBytes": stage.modulus == .field ? 16 : 8, "draws": draws, "finals": finals,
+      "digitBits": digits.digitBits,
+      "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": digits.leafPlanes,
+      "padPlanes": digits.padPlanes, "productPlanes": digits.productPlanes, "tablePlanes": digits.tablePlanes,
+      "triplePlanes": digits.triplePlanes, "open1": open(0),
+    ]
+    // Message m > 1 holds openings of levels m - 1 and m, but for the first and the last one.
+    for message in 2...7 { values["open\(message)"] = open(message - 2) + open(message - 1) }
+    return ("comparison", [2: "two", 4: "four", 6: "six", 8: "eight"][digits.messages], values)
+  }
+
+  private static func resolve(_ program: Program, _ index: Int) -> Part {
     let step = program.steps[index]
     let shape = step.tensor.shape
     // A uniform word of F_p is reduced from 16 bytes of stream, one of Z_2^64 is 8 bytes.
@@ -71,6 +108,8 @@ enum CostSymbols {
       values["shifts"] = (left > 0 ? 1 : 0) + (right > 0 ? 1 : 0)
       return ("add", nil, values)
     case .reshape: return ("reshape", nil, values)
+    case .changeRing: return ("change-ring", nil, values)
+    case .comparison, .maxPool, .argMax: preconditionFailure("a step of comparisons has runs")
     case .subsamplePad(_, let before, let after):
       values["kept"] = (shape.channels - before - after) * shape.height * shape.width
       return ("subsample-pad", nil, values)

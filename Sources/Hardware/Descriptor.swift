@@ -38,6 +38,8 @@ public enum MaterialKind: String, Codable, CaseIterable, Hashable, Sendable {
   case transfer
   /// A correlated oblivious transfer of 128 bits.
   case correlated
+  /// All that one comparison with its multiplexer takes: transfers of digits, triples, products by hidden bits.
+  case comparison
 }
 
 /// One frame on the wire.
@@ -107,7 +109,7 @@ public struct Descriptor: Codable, Hashable, Sendable {
     "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block", "aes.key", "curve.mul", "code.row",
     "ntt.8192", "ntt.field.8192",
     "ntt.mac", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
-    "sample.binomial", "sample.ternary", "sample.flood", "ot.base", "ot.cot", "ot.pad",
+    "sample.binomial", "sample.ternary", "sample.flood", "ot.base", "ot.cot", "ot.pad", "bit.and",
   ]
   /// Whether it is run by steps of a program or prepares their material.
   public enum Role: String, Codable, Hashable, Sendable {

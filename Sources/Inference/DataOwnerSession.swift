@@ -13,6 +13,7 @@ public final class DataOwnerSession {
   private let program: Program
   private let source: any DataOwnerSource
   private let limits: SessionLimits
+  private let comparisons: [Int: ComparisonSchedule]
   private let store: StoreSession?
   private var pool = MaterialPool<DataOwnerMaterial>()
   private var nextPrepared: UInt64 = 0
@@ -41,6 +42,7 @@ public final class DataOwnerSession {
     self.store = store
     self.limits = limits
     try program.validate()
+    comparisons = program.comparisonSchedules
     try source.begin(program: program)
   }
 
@@ -173,7 +175,12 @@ public final class DataOwnerSession {
     for sample in samples.indices { masks.append(try materials.withMutable(sample) { try $0.takeInputMask() }) }
     try channel.send(.query, SerialRange(serials).bytes, flush: false)
     try InputOperator.send(samples, masks: masks, modulus: program.input.modulus, channel: channel)
-    for index in program.activationSteps {
+    for index in program.steps.indices {
+      if let schedule = comparisons[index] {
+        try ComparisonStep.dataOwner(schedule: schedule, samples: samples.count, channel: channel) { stage, sample in
+          try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) }
+        }
+      }
       guard case .activation(let spec) = program.steps[index].operation else { continue }
       var parts = MaterialBatch<DataOwnerActivationMaterial>(capacity: samples.count)
       for sample in samples.indices { parts.append(try materials.withMutable(sample) { try $0.takeActivation(index) }) }

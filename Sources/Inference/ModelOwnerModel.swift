@@ -54,6 +54,8 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   public let weightsDigest: [UInt8]
   let linear: [Int: LinearOperator]
   let activations: [Int: ActivationCoefficients]
+  /// Runs of each step of comparisons.
+  let comparisons: [Int: ComparisonSchedule]
   private let weights: [Int: [Int32]]
 
   /// Packs the weights for the kernels.
@@ -94,6 +96,7 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     }
     self.linear = operators
     self.activations = activations
+    comparisons = program.comparisonSchedules
     weights = kept
     weightsDigest = hash.digest().bytes
   }

@@ -133,9 +133,14 @@ public final class ModelOwnerSession {
           channel: channel, spec: spec, shape: step.tensor.shape, output: step.tensor.modulus,
           coefficients: model.activations[index]!)
         shares[index] = try activation.run(shares: shares[step.inputs[0]], materials: parts)
+      case .comparison, .maxPool, .argMax:
+        shares[index] = try ComparisonStep.modelOwner(
+          program: program, step: index, schedule: model.comparisons[index]!, shares: shares[step.inputs[0]],
+          channel: channel
+        ) { stage, sample in try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) } }
       case .output(let dropped):
         try OutputOperator.send(shares[step.inputs[0]], droppedBits: dropped, channel: channel)
-      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad:
+      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing:
         shares[index] = (0..<batch).map { sample in
           program.applyLocalStep(index, operands: step.inputs.map { shares[$0][sample] })
         }

@@ -110,6 +110,17 @@ public struct Report: Codable, Hashable, Sendable {
     case .activation: "x2act"
     case .sumPool: "sum-pool"
     case .globalSumPool: "global-sum"
+    case .comparison(let spec):
+      switch spec.function {
+      case .relu: "relu"
+      case .leakyReLU: "leaky-relu"
+      case .absolute: "abs"
+      case .sign: "sign"
+      case .clip: "clip"
+      }
+    case .maxPool: "max-pool"
+    case .argMax: "argmax"
+    case .changeRing: "change-ring"
     case .add: "add"
     case .reshape: "reshape"
     case .subsamplePad: "subsample-pad"

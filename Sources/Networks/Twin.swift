@@ -10,8 +10,8 @@ public struct Twin: Sendable {
   public struct Result: Sendable {
     /// The tensors of all steps; those that nothing reads any more are empty unless all are kept.
     public var tensors: [[Int64]]
-    /// Activation elements whose `|Y|` is 2^61 or more, or whose operand has 62 bits or more: results that depend on
-    /// them are wrong.
+    /// Activation elements whose `|Y|` is 2^61 or more, or whose operand has 62 bits or more, and comparisons of values
+    /// that their k bits do not hold: results that depend on them are wrong.
     public var outOfRange: Int
     /// The output's integers.
     public var output: [Int64] { tensors[tensors.count - 1] }
@@ -21,6 +21,7 @@ public struct Twin: Sendable {
   public let plan: Plan
   private let model: QuantizedModel
   private let lastUses: [Int]
+  private let comparisons: [Int: ComparisonSchedule]
 
   /// Prepares runs.
   ///
@@ -31,6 +32,7 @@ public struct Twin: Sendable {
     self.plan = plan
     self.model = model
     lastUses = plan.program.lastUses()
+    comparisons = plan.program.comparisonSchedules
   }
 
   /// Runs one sample of integers (``InputSpec/quantize(normalized:)``).
@@ -77,7 +79,12 @@ public struct Twin: Sendable {
       }
     case .add(let left, let right):
       return operands[0].indices.map { (operands[0][$0] << left) &+ (operands[1][$0] << right) }
-    case .reshape: return operands[0]
+    case .reshape, .changeRing: return operands[0]
+    case .comparison(let spec): return TwinKernels.comparison(operands[0], spec, &outOfRange)
+    case .maxPool(let spec):
+      let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
+      return TwinKernels.tournament(values, comparisons[index]!.tournament!, spec.digits.bits, &outOfRange)
+    case .argMax(let spec): return TwinKernels.argMax(operands[0], comparisons[index]!.tournament!, spec, &outOfRange)
     case .subsamplePad(let stride, let before, _):
       return TwinKernels.subsamplePad(operands[0], from, shape, stride: stride, before: before)
     case .output(let dropped): return operands[0].map { $0 >> dropped }

@@ -37,7 +37,11 @@ extension Program {
     case .subsamplePad(let stride, let before, let after):
       LocalOperations.subsamplePad(
         input: operands[0].pointer, shape: shape, stride: stride, before: before, after: after, output: result.pointer)
-    case .input, .linear, .activation, .reshape, .output:
+    case .changeRing:
+      LocalOperations.changeRing(
+        from: steps[step.inputs[0]].tensor.modulus, operands[0].pointer, to: M.self, count: result.count,
+        output: result.pointer)
+    case .input, .linear, .activation, .comparison, .maxPool, .argMax, .reshape, .output:
       preconditionFailure("step \(index) is not local")
     }
     return result
@@ -46,8 +50,8 @@ extension Program {
   /// Whether a step is done by each party alone.
   public func isLocal(_ index: Int) -> Bool {
     switch steps[index].operation {
-    case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad: true
-    case .input, .linear, .activation, .output: false
+    case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing: true
+    case .input, .linear, .activation, .comparison, .maxPool, .argMax, .output: false
     }
   }
 }

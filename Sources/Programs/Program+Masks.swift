@@ -3,7 +3,7 @@ extension Program {
   /// masks are drawn and not computed. Parties that prepare by lattices follow it, and costs are predicted from it.
   public func maskChooser(ofTensor tensor: Int) -> Int? {
     switch steps[tensor].operation {
-    case .input, .activation: break
+    case .input, .activation, .comparison, .maxPool: break
     default: return nil
     }
     return linearSteps.first { steps[$0].inputs[0] == tensor }

@@ -95,12 +95,24 @@ extension Program {
     }
     for operand in step.inputs {
       guard operand >= 0, operand < index else { throw invalid(index, "operand \(operand) does not precede it") }
-      // An activation and the output may change the ring; everything else works inside one.
-      if case .activation = step.operation {
+      // An activation, a comparison and a change of ring may change the ring; everything else works inside one.
+      switch step.operation {
+      case .activation:
         guard steps[operand].tensor.modulus == .field else {
           throw invalid(index, "an activation's operand must be in F_p")
         }
         continue
+      case .comparison, .maxPool, .argMax:
+        guard steps[operand].tensor.modulus == .word else {
+          throw invalid(index, "a comparison's operand must be in Z_2^64")
+        }
+        continue
+      case .changeRing:
+        guard steps[operand].tensor.modulus != step.tensor.modulus else {
+          throw invalid(index, "it changes to the ring that its operand has")
+        }
+        continue
+      default: break
       }
       guard steps[operand].tensor.modulus == step.tensor.modulus else {
         throw invalid(index, "its ring is not that of operand \(operand)")
@@ -135,6 +147,31 @@ extension Program {
       guard (0...62).contains(left), (0...62).contains(right) else { throw invalid(index, "a shift is out of range") }
       try expect(operand!.shape)
       guard steps[step.inputs[1]].tensor.shape == shape else { throw invalid(index, "its operands differ in shape") }
+    case .comparison(let spec):
+      try validateDigits(spec.digits, spec.droppedBits, index)
+      try validateFunction(spec, index)
+      try expect(operand!.shape)
+    case .maxPool(let spec):
+      try validateDigits(spec.digits, spec.droppedBits, index)
+      guard spec.window.kernel >= 2 else { throw invalid(index, "its window has one pixel") }
+      let to = try pooled(spec.window, operand!.shape, index)
+      try expect(to)
+      // Rows first, then columns (Tournament); all factors are below 2^29, and the products below 2^63 together.
+      let rows = operand!.shape.channels * operand!.shape.height * to.width
+      guard rows <= Self.maximumElements, (rows + to.count) * spec.window.kernel <= Self.maximumElements else {
+        throw ProgramError.tooLarge(what: "comparisons in one step", found: rows, limit: Self.maximumElements)
+      }
+    case .argMax(let spec):
+      try validateDigits(spec.digits, spec.droppedBits, index)
+      guard (8...16).contains(spec.indexBits), spec.digits.bits > spec.indexBits else {
+        throw invalid(index, "its index has \(spec.indexBits) bits of \(spec.digits.bits)")
+      }
+      guard operand!.shape.count <= 1 << (spec.indexBits - 1) else {
+        throw invalid(index, "it has more elements than its index can name")
+      }
+      guard step.tensor.modulus == .word else { throw invalid(index, "an index must be in Z_2^64") }
+      try expect(TensorShape(channels: 1, height: 1, width: 1))
+    case .changeRing: try expect(operand!.shape)
     case .reshape:
       guard operand!.shape.count == shape.count else { throw invalid(index, "it changes the number of elements") }
     case .subsamplePad(let stride, let before, let after):
@@ -153,6 +190,25 @@ extension Program {
     }
   }
 
+  private func validateDigits(_ digits: ComparisonDigits, _ dropped: Int, _ index: Int) throws {
+    guard digits.isValid else { throw invalid(index, "its digits are out of range") }
+    guard (0...40).contains(dropped), dropped + digits.bits <= 64 else {
+      throw invalid(index, "it drops \(dropped) bits and compares \(digits.bits)")
+    }
+  }
+
+  private func validateFunction(_ spec: ComparisonSpec, _ index: Int) throws {
+    switch spec.function {
+    case .relu, .absolute, .sign: break
+    case .leakyReLU(let shift):
+      guard (1...20).contains(shift) else { throw invalid(index, "its slope is 2^-\(shift)") }
+    case .clip(let upper):
+      guard upper > 0, upper < 1 << 40, spec.digits.bits > 2, upper < 1 << Int64(min(spec.digits.bits - 1, 41)) else {
+        throw invalid(index, "its upper bound is out of range")
+      }
+    }
+  }
+
   private func pooled(_ window: WindowGeometry, _ from: TensorShape, _ index: Int) throws -> TensorShape {
     guard (1...4096).contains(window.kernel), (1...4096).contains(window.stride),
       (0..<window.kernel).contains(window.padding), window.kernel <= from.height + 2 * window.padding,
@@ -163,13 +219,13 @@ extension Program {
       width: (from.width + 2 * window.padding - window.kernel) / window.stride + 1)
   }
 
-  /// A linear step's operand must be masked by something drawn in advance: by the input's or an activation's mask, through local
+  /// A linear step's operand must be masked by something drawn in advance: by the mask of the input, an activation or a comparison, through local
   /// steps only. A linear step that reads another one's output would need a mask that no source knows.
   private func validateMasks() throws {
     var drawn = [Bool](repeating: false, count: steps.count)
     for (index, step) in steps.enumerated() {
       switch step.operation {
-      case .input, .activation: drawn[index] = true
+      case .input, .activation, .comparison, .maxPool, .argMax: drawn[index] = true
       case .linear:
         guard drawn[step.inputs[0]] else {
           throw invalid(index, "a linear layer reads another linear layer's output; put an activation between them")

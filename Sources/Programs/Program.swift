@@ -74,6 +74,15 @@ public enum StepOperation: Codable, Hashable, Sendable {
   case add(leftShift: Int, rightShift: Int)
   /// Same words, another shape.
   case reshape
+  /// A function of each value's sign: ReLU and its kin. The operand lives in Z_2^64.
+  case comparison(ComparisonSpec)
+  /// Maxima over windows. The operand lives in Z_2^64.
+  case maxPool(MaxPoolSpec)
+  /// The index of the largest element. The operand lives in Z_2^64.
+  case argMax(ArgMaxSpec)
+  /// The same values in the other ring: each share's centered representative is lifted by its party alone, wrong by a whole
+  /// turn with probability |x|/m an element.
+  case changeRing
   /// Every `stride`-th pixel, with zero channels before and after: the parameter-free residual shortcut.
   case subsamplePad(stride: Int, before: Int, after: Int)
   /// The result for the data owner: both shares lose `droppedBits` low bits, in Z_2^64 reduced to the remaining
@@ -136,6 +145,26 @@ public struct Program: Codable, Hashable, Sendable {
   /// Indices of the activation steps, in order.
   public var activationSteps: [Int] {
     steps.indices.filter { if case .activation = steps[$0].operation { true } else { false } }
+  }
+
+  /// Indices of the steps that compare, in order.
+  public var comparisonSteps: [Int] {
+    steps.indices.filter {
+      switch steps[$0].operation {
+      case .comparison, .maxPool, .argMax: true
+      default: false
+      }
+    }
+  }
+
+  /// Indices of the steps that end with a fresh mask of the data owner: the input, activations and comparisons.
+  public var maskedSteps: [Int] {
+    steps.indices.filter {
+      switch steps[$0].operation {
+      case .input, .activation, .comparison, .maxPool, .argMax: true
+      default: false
+      }
+    }
   }
 
   /// Elements of all activations of one sample.

@@ -114,4 +114,19 @@ public enum LocalOperations {
     }
     out.update(repeating: 0, count: after * area)
   }
+
+  /// The same values in another modulus: the representative nearest zero of each word, embedded.
+  ///
+  /// Where a and b are shares of x with a + b = x, so are the results, unless the centered representatives wrap: for a
+  /// uniform b with probability |x|/m, m the smaller modulus.
+  @inlinable
+  public static func changeRing<M: Modulus>(
+    from kind: ModulusKind, _ input: UnsafePointer<UInt64>, to m: M.Type, count: Int,
+    output: UnsafeMutablePointer<UInt64>
+  ) {
+    switch kind {
+    case .field: for place in 0..<count { output[place] = M.reduce(signed: PrimeField.centered(input[place])) }
+    case .word: for place in 0..<count { output[place] = M.reduce(signed: Word64.centered(input[place])) }
+    }
+  }
 }

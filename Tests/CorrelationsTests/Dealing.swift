@@ -3,6 +3,7 @@ import Programs
 import Randomness
 import Rings
 import TestSupport
+import Testing
 import Transport
 
 /// Weights for a source, small random integers with extremes among them.
@@ -37,6 +38,18 @@ struct Bulk: Sendable {
     var pads: [[UInt64]]
   }
 
+  /// Bytes and words of one inference's run, in the order of the material's own fields; for the data owner also what it
+  /// compared.
+  struct Comparison: Sendable {
+    var shape: ComparisonStage
+    var (bytes, words): ([[UInt8]], [[UInt64]])
+    var compared: [UInt64] = []
+  }
+
+  /// Masks of runs before the last: by step, run, inference.
+  var stageMasks: [Int: [Int: [[UInt64]]]] = [:]
+  /// By step, run, inference.
+  var comparisons: [Int: [[Comparison]]] = [:]
   var linear: [Int: [[UInt64]]] = [:]
   var activations: [Int: [Activation]] = [:]
   var masks: [Int: [[UInt64]]] = [:]
@@ -70,6 +83,19 @@ final class RecordingModelOwner: ModelOwnerSource {
       receive(position, material)
     }
     bulk.activations[step] = found
+  }
+  func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, receive: (Int, consuming ModelOwnerComparisonMaterial) -> Void
+  ) throws {
+    var found: [Bulk.Comparison] = []
+    try base.comparison(step: step, stage: stage, of: shape) { position, material in
+      found.append(
+        Bulk.Comparison(
+          shape: shape, bytes: [material.pads, material.triples, material.rho].map { $0.array() },
+          words: [material.g, material.h, material.w].map { $0.array() }))
+      receive(position, material)
+    }
+    bulk.comparisons[step, default: []].append(found)
   }
   func endBulk() throws { try base.endBulk() }
   func end() { base.end() }
@@ -108,6 +134,28 @@ final class RecordingDataOwner: DataOwnerSource {
     }
     bulk.answers[step] = found
   }
+  func masks(step: Int, stage: Int, count: Int, modulus: ModulusKind) throws -> [SecretWords] {
+    let words = try base.masks(step: step, stage: stage, count: count, modulus: modulus)
+    bulk.stageMasks[step, default: [:]][stage] = words.map { $0.array() }
+    return words
+  }
+  func comparison(
+    step: Int, stage: Int, of shape: ComparisonStage, compared: [SecretWords], operands: [SecretWords],
+    offsets: [SecretWords], receive: (Int, consuming DataOwnerComparisonMaterial) -> Void
+  ) throws {
+    var found: [Bulk.Comparison] = []
+    try base.comparison(
+      step: step, stage: stage, of: shape, compared: compared, operands: operands, offsets: offsets
+    ) { position, material in
+      found.append(
+        Bulk.Comparison(
+          shape: shape, bytes: [material.choices, material.pads, material.triples, material.rho].map { $0.array() },
+          words: [material.operand, material.h, material.w, material.offset].map { $0.array() },
+          compared: compared[position].array()))
+      receive(position, material)
+    }
+    bulk.comparisons[step, default: []].append(found)
+  }
   func endBulk() throws { try base.endBulk() }
   func end() { base.end() }
 }
@@ -131,6 +179,13 @@ struct Dealing {
       limits: limits)
   }
 
+  private static func bytes(_ body: () throws -> SecretBytes) -> SecretBytes {
+    do { return try body() } catch {
+      Issue.record("\(error)")
+      return SecretBytes(zeros: 0)
+    }
+  }
+
   func run(_ bulks: [Int], server: DealerServer = Dealing.server()) throws -> (model: [Bulk], data: [Bulk]) {
     let (dealerForModel, modelToDealer) = MemoryStream.pair()
     let (dealerForData, dataToDealer) = MemoryStream.pair()
@@ -150,7 +205,18 @@ struct Dealing {
         try source.begin(program: program, weights: weights)
         return try ranges.map { serials in
           source.bulk = Bulk()
-          try Preparation.modelOwner(program: program, source: source, serials: serials) { _ in }
+          try Preparation.modelOwner(program: program, source: source, serials: serials) { material in
+            let serial = material.serial
+            guard let bytes = try? material.encoded(program) else {
+              Issue.record("no part was taken before")
+              return
+            }
+            #expect(bytes.count == ModelOwnerMaterial.byteCount(program))
+            let again = Self.bytes {
+              try ModelOwnerMaterial.decode(bytes, program: program, serial: serial).encoded(program)
+            }
+            #expect(again.array() == bytes.array(), "material that a store gives back")
+          }
           return source.bulk
         }
       },
@@ -161,7 +227,18 @@ struct Dealing {
         try source.begin(program: program)
         let bulks = try ranges.map { serials in
           source.bulk = Bulk()
-          try Preparation.dataOwner(program: program, source: source, serials: serials) { _ in }
+          try Preparation.dataOwner(program: program, source: source, serials: serials) { material in
+            let serial = material.serial
+            guard let bytes = try? material.encoded(program) else {
+              Issue.record("no part was taken before")
+              return
+            }
+            #expect(bytes.count == DataOwnerMaterial.byteCount(program))
+            let again = Self.bytes {
+              try DataOwnerMaterial.decode(bytes, program: program, serial: serial).encoded(program)
+            }
+            #expect(again.array() == bytes.array(), "material that a store gives back")
+          }
           return source.bulk
         }
         source.end()
@@ -169,6 +246,39 @@ struct Dealing {
       })
     try dealers.join(seconds: 60)
     return (result.0, result.1)
+  }
+
+  /// A small random program of comparisons: every function, maxima, an argmax, both rings, random digits.
+  static func comparisonProgram(seed: UInt64) -> Program {
+    let random = StreamGenerator(publicSeed: 5000 + seed)
+    var p = ProgramAssembler(
+      TensorShape(channels: 2, height: random.uniform(in: 4...9), width: random.uniform(in: 4...9)), .word)
+    func digits() -> ComparisonDigits {
+      ComparisonDigits(widths: (0..<random.uniform(in: 1...7)).map { _ in random.uniform(in: 1...4) })
+    }
+    p.linear(random.uniform(in: 1...4), kernel: 3, padding: 1)
+    let functions: [ComparisonFunction] = [.relu, .leakyReLU(shift: 3), .absolute, .sign, .clip(upper: 3)]
+    var spec = ComparisonSpec(
+      droppedBits: random.uniform(in: 0...12), digits: digits(), function: functions[Int(seed % 5)])
+    if case .clip = spec.function { spec.digits.widths += [2, 2] }
+    p.add(.comparison(spec), shape: p.shape, modulus: seed % 2 == 0 ? .field : .word)
+    if p.steps[p.last].tensor.modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
+    let window = WindowGeometry(
+      kernel: random.uniform(in: 2...3), stride: random.uniform(in: 1...3), padding: random.uniform(in: 0...1))
+    p.add(
+      .maxPool(MaxPoolSpec(window: window, droppedBits: random.uniform(in: 0...3), digits: digits())),
+      shape: LocalOperations.pooledShape(
+        p.shape, kernel: window.kernel, stride: window.stride, padding: window.padding),
+      modulus: seed % 3 == 0 ? .field : .word)
+    p.add(.reshape, shape: TensorShape(vector: p.shape.count))
+    p.linear(random.uniform(in: 1...7))
+    if p.steps[p.last].tensor.modulus == .word {
+      let wide = ComparisonDigits(bits: 30)
+      p.add(.argMax(ArgMaxSpec(droppedBits: 0, indexBits: 8, digits: wide)), shape: TensorShape(vector: 1))
+      return p.finish(dropping: 56)
+    }
+    p.activation(12, .local, to: .word)
+    return p.finish(dropping: 8)
   }
 
   /// A small random program: convolutions, both variants, both rings, pooling, a residual addition.

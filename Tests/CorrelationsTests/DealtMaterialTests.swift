@@ -62,9 +62,26 @@ struct DealtMaterialTests {
     }
   }
 
-  @Test("is what the seeds give, at the descriptors' counts of material and of AES blocks", arguments: 0..<12)
+  @Test("of comparisons satisfies its relations, and serves the data owner's own digits", arguments: 0..<12)
+  func comparisons(seed: UInt64) throws {
+    let program = Dealing.comparisonProgram(seed: seed)
+    try program.validate()
+    let (model, data) = try Dealing(program: program, weights: RandomWeights(program, seed: seed)).run([2])
+    for index in program.comparisonSteps {
+      for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+        for i in 0..<2 {
+          ComparisonRelations(
+            stage, mine: model[0].comparisons[index]![number][i], theirs: data[0].comparisons[index]![number][i]
+          ).check()
+        }
+      }
+    }
+  }
+
+  @Test("is what the seeds give, at the descriptors' counts of material and of AES blocks", arguments: 0..<24)
   func streamsAndCounts(seed: UInt64) throws {
-    let program = Dealing.randomProgram(seed: 100 + seed)
+    let program =
+      seed < 12 ? Dealing.randomProgram(seed: 100 + seed) : Dealing.comparisonProgram(seed: 100 + seed)
     let bulk = 1 + Int(seed % 3)
     let (model, data) = try Dealing(program: program, weights: RandomWeights(program, seed: seed)).run([bulk])
     let (mine, theirs) = (model[0], data[0])
@@ -73,6 +90,7 @@ struct DealtMaterialTests {
     let streams = CountingStreams(seed: SecretKey(count: 32, from: random))
     let others = CountingStreams(seed: SecretKey(count: 32, from: random))
     var produced: [MaterialKind: Int] = [:]
+    var intermediate = 0
     for (index, step) in program.steps.enumerated() {
       let (kind, count) = (step.tensor.modulus, step.tensor.shape.count)
       for i in 0..<bulk {
@@ -100,7 +118,36 @@ struct DealtMaterialTests {
           #expect(b.pads[0] == zip(pads[..<count], b.mask).map { Plain.add(kind, $0, Plain.negate(kind, $1)) })
           #expect(b.pads[1] == zip(pads[count...], b.mask).map { Plain.add(kind, $0, Plain.negate(kind, $1)) })
           produced[.transfer, default: 0] += a.pads.count
-        case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .output: break
+        case .comparison, .maxPool, .argMax:
+          others.add(.mask, index, i, kind, theirs.masks[index]![i])
+          for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+            let layer = index + Program.maximumSteps * number
+            let eighths = (stage.count + 7) / 8
+            let (a, b) = (mine.comparisons[index]![number][i], theirs.comparisons[index]![number][i])
+            let digits = stage.digits
+            _ = streams.bytes(Purpose(label: "comparison pads"), layer, i, digits.padPlanes * eighths)
+            _ = others.bytes(Purpose(label: "comparison choice"), layer, i, digits.digitBits * eighths)
+            let label = Purpose(label: "comparison triples")
+            _ = streams.bytes(label, layer, i, digits.triplePlanes * eighths)
+            #expect(others.bytes(label, layer, i, digits.triplePlanes * eighths) == b.bytes[2])
+            let choice = Purpose(label: "multiplexer choice")
+            #expect(streams.bytes(choice, layer, i, eighths) == a.bytes[2])
+            #expect(others.bytes(choice, layer, i, eighths) == b.bytes[3])
+            let (factor, share) = (Purpose(label: "multiplexer factor"), Purpose(label: "multiplexer share"))
+            #expect(streams.words(factor, layer, i, stage.modulus, stage.count) == a.words[0])
+            #expect(streams.words(share, layer, i, stage.modulus, stage.count) == a.words[1])
+            _ = others.words(factor, layer, i, stage.modulus, stage.count)
+            #expect(others.words(share, layer, i, stage.modulus, stage.count) == b.words[2])
+            produced[.comparison, default: 0] += stage.count
+            produced[.mask, default: 0] += stage.count
+            let masks = theirs.stageMasks[index]?[number]?[i] ?? []
+            guard !masks.isEmpty else { continue }
+            let key = index + Program.maximumSteps * (number + 1)
+            #expect(others.words(.mask, key, i, stage.modulus, masks.count) == masks)
+            // The dealer deals without these.
+            intermediate += (8 * (stage.modulus == .field ? 2 : 1) * masks.count + 15) / 16
+          }
+        case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing, .output: break
         }
       }
     }
@@ -117,7 +164,7 @@ struct DealtMaterialTests {
       guard case .linear(let geometry) = program.steps[index].operation else { return sum }
       return sum + (geometry.weightCount * (program.steps[index].tensor.modulus == .field ? 16 : 8) + 15) / 16
     }
-    #expect(offline.work(.dealer, "aes.block") == streams.blocks + others.blocks + weightBlocks)
+    #expect(offline.work(.dealer, "aes.block") == streams.blocks + others.blocks - intermediate + weightBlocks)
   }
 }
 
@@ -134,6 +181,11 @@ private final class CountingStreams {
       key: KeyDerivation.derive(
         secret: seed, context: Dealing.session.bytes, purpose: purpose, layer: UInt32(step), serial: UInt64(serial))
     ).bytes(count)
+  }
+
+  /// Draws words that were kept.
+  func add(_ purpose: Purpose, _ step: Int, _ serial: Int, _ kind: ModulusKind, _ found: [UInt64]) {
+    #expect(words(purpose, step, serial, kind, found.count) == found)
   }
 
   func words(_ purpose: Purpose, _ step: Int, _ serial: Int, _ kind: ModulusKind, _ count: Int) -> [UInt64] {

@@ -1,5 +1,6 @@
 import Hardware
 import Programs
+import Rings
 import Testing
 import Transport
 
@@ -10,7 +11,12 @@ import Transport
 struct CostTests {
   static let programs: [(name: String, program: Program)] = [
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
-    ("square", Examples.square(8195)),
+    ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
+    ("relu, bytes", Examples.function(.relu, bits: 24, .bytes)), ("leaky", Examples.function(.leakyReLU(shift: 2))),
+    ("clip", Examples.function(.clip(upper: 900), to: .field)), ("narrow", Examples.function(.absolute, bits: 5)),
+    ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
+    ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true)),
+    ("max in F_p", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field)),
   ]
 
   @Test("Online phase of a query", arguments: 0..<programs.count, [1, 3])

@@ -32,10 +32,51 @@ struct IntegerTwin {
       case .reshape: tensors.append(operands[0])
       case .subsamplePad(let stride, let before, let after):
         tensors.append(subsample(shape, stride, before, after, operands[0]))
+      case .changeRing: tensors.append(operands[0])
+      case .comparison(let spec):
+        tensors.append(operands[0].map { value(spec.function, $0 >> Int64(spec.droppedBits)) })
+      case .maxPool(let spec):
+        tensors.append(maxima(spec.window, shape, operands[0].map { $0 >> Int64(spec.droppedBits) }))
+      case .argMax(let spec):
+        let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
+        tensors.append([Int64(values.firstIndex(of: values.max()!)!) << Int64(64 - spec.indexBits)])
       case .output(let dropped): tensors.append(operands[0].map { $0 >> Int64(dropped) })
       }
     }
     return tensors[tensors.count - 1]
+  }
+
+  private func value(_ function: ComparisonFunction, _ x: Int64) -> Int64 {
+    switch function {
+    case .relu: max(x, 0)
+    case .leakyReLU(let shift): x >= 0 ? x << Int64(shift) : x
+    case .absolute: abs(x)
+    case .sign: x >= 0 ? 1 : -1
+    case .clip(let upper): min(max(x, 0), upper)
+    }
+  }
+
+  private func maxima(_ window: WindowGeometry, _ shape: TensorShape, _ x: [Int64]) -> [Int64] {
+    let height = (shape.height + 2 * window.padding - window.kernel) / window.stride + 1
+    let width = (shape.width + 2 * window.padding - window.kernel) / window.stride + 1
+    var out: [Int64] = []
+    for c in 0..<shape.channels {
+      for y in 0..<height {
+        for column in 0..<width {
+          var largest = Int64.min
+          for row in y * window.stride - window.padding..<y * window.stride - window.padding + window.kernel {
+            for place in column * window.stride - window.padding..<column * window.stride - window.padding
+              + window.kernel
+            {
+              guard (0..<shape.height).contains(row), (0..<shape.width).contains(place) else { continue }
+              largest = max(largest, x[(c * shape.height + row) * shape.width + place])
+            }
+          }
+          out.append(largest)
+        }
+      }
+    }
+    return out
   }
 
   private func convolve(_ g: LinearGeometry, _ parameters: LinearParameters, _ x: [Int64]) -> [Int64] {

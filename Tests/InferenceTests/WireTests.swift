@@ -16,6 +16,16 @@ struct WireTests {
     ("local", Examples.plain(.local), "eabb11a350927d559bc34dd87f406831279905807d6b12e624d88a77ca229fdf"),
     ("residual", Examples.residual(), "7bf103712b89e0ef041ae7fc2f9b29a740009ec8adda13463c1e3db25afdaa6a"),
     ("square", Examples.square(8193), "1444a70bf5d3fad214c71d7762329cd82e1c81c54fe5059d23d4519687adc3df"),
+    ("relu", Examples.relu(2051), "8c3781d31e9dda0bc80832debcc5acc3f0f87ec03c4f7ec6bd591b905c68a13b"),
+    (
+      "clip", Examples.function(.clip(upper: 300), bits: 24, .bytes),
+      "89d3d10eeb2a47df2137ac750afc36251e40cb07cc89ffb5d807b32f5187b073"
+    ),
+    (
+      "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
+      "ce33714cb639bb17f1687ce849cad6f7654b4389e1cfdedce67d149791efa374"
+    ),
+    ("mixed", Examples.mixed(), "084f081bd19a7ffe9046b3decb059cbca528bd2b701c5bca8f0869b11faa083f"),
   ]
 
   @Test("Transcript of set-up, preparation and a query", arguments: 0..<golden.count)

@@ -125,6 +125,7 @@ bool ck_pin_to_core(int core);
 /// Gives freed memory back to the system, so that peaks of resident memory can be told apart. For benchmarks.
 void ck_release_memory(void);
 
+#include "CKernelsComparison.h"
 #include "CKernelsLattice.h"
 #include "CKernelsOT.h"
 

@@ -1,0 +1,162 @@
+public import Programs
+public import Rings
+
+/// What a party does alone around the runs of a step of comparisons: drop bits, pair values, take differences, put maxima
+/// in place. The model owner walks with its shares online, the data owner with its own in advance.
+public struct ComparisonWalk {
+  /// A party's shares of what one run needs, one word a comparison.
+  public struct Operands {
+    /// What is compared with zero, in Z_2^64; its k low bits matter.
+    public let compared: SecretWords
+    /// What the multiplexer keeps where the sign is not negative, in the result's ring.
+    public let operand: SecretWords
+    /// What is added to that, in the result's ring; nothing, if absent.
+    public let base: SecretWords?
+
+    /// Collects shares of as many words each.
+    public init(compared: SecretWords, operand: SecretWords, base: SecretWords?) {
+      precondition(compared.count == operand.count && base.map { $0.count == operand.count } ?? true)
+      (self.compared, self.operand, self.base) = (compared, operand, base)
+    }
+  }
+
+  private let operation: StepOperation
+  private let schedule: ComparisonSchedule
+  private let leads: Bool
+  private let input: SecretWords
+  private let dropped: Int
+  private var values: SecretWords
+
+  /// - Parameters:
+  ///   - leads: true at the model owner.
+  ///   - share: its share of the step's operand, one sample, in Z_2^64.
+  public init(program: Program, step: Int, schedule: ComparisonSchedule, leads: Bool, share: SecretWords) {
+    operation = program.steps[step].operation
+    dropped = program.comparisonDrops(step)
+    self.schedule = schedule
+    self.leads = leads
+    input = share
+    values = dropped == 0 ? share : Self.truncated(share, dropped, leads, .word)
+    if case .argMax(let spec) = operation { values = Self.indexed(values, spec.indexBits, leads) }
+  }
+
+  private static func truncated(_ share: SecretWords, _ shift: Int, _ leads: Bool, _ kind: ModulusKind) -> SecretWords {
+    let out = SecretWords(uninitialized: share.count)
+    ComparisonKernels.truncate(
+      leads: leads, shift: shift, share.pointer, count: share.count, to: kind, out: out.pointer)
+    return out
+  }
+
+  /// 2^bits v + (count - 1 - i): the greatest is the greatest v, of equal ones the first.
+  private static func indexed(_ share: SecretWords, _ bits: Int, _ leads: Bool) -> SecretWords {
+    let out = SecretWords(uninitialized: share.count)
+    let (from, to) = (share.pointer, out.pointer)
+    for index in 0..<share.count {
+      to[index] = from[index] << UInt64(bits) &+ (leads ? UInt64(share.count - 1 - index) : 0)
+    }
+    return out
+  }
+
+  /// The operands of a run; runs are visited in order.
+  public func operands(stage: Int) -> Operands {
+    let kind = schedule.stages[stage].modulus
+    if let tournament = schedule.tournament { return pairs(tournament.stages[stage], kind) }
+    guard case .comparison(let spec) = operation else { preconditionFailure("no step of comparisons") }
+    let lifted = kind == .word ? values : Self.truncated(input, dropped, leads, kind)
+    switch spec.function {
+    case .relu: return Operands(compared: values, operand: lifted, base: nil)
+    case .leakyReLU(let shift):
+      return Operands(compared: values, operand: scaled(lifted, (1 << Int64(shift)) - 1, kind), base: lifted)
+    case .absolute: return Operands(compared: values, operand: scaled(lifted, 2, kind), base: scaled(lifted, -1, kind))
+    case .sign:
+      return Operands(
+        compared: values, operand: constant(2, values.count, kind), base: constant(-1, values.count, kind))
+    case .clip(let upper): return clipped(lifted, upper, kind)
+    }
+  }
+
+  /// Differences of the pairs, and the second ones.
+  private func pairs(_ stage: TournamentStage, _ kind: ModulusKind) -> Operands {
+    let compared = SecretWords(uninitialized: stage.left.count)
+    let (from, to) = (values.pointer, compared.pointer)
+    for index in 0..<compared.count { to[index] = from[Int(stage.left[index])] &- from[Int(stage.right[index])] }
+    let lifted = kind == .word ? values : Self.truncated(values, 0, leads, kind)
+    let base = SecretWords(uninitialized: stage.right.count)
+    for index in 0..<base.count { base.pointer[index] = lifted.pointer[Int(stage.right[index])] }
+    guard kind != .word else { return Operands(compared: compared, operand: compared, base: base) }
+    let operand = SecretWords(uninitialized: stage.left.count)
+    for index in 0..<operand.count { operand.pointer[index] = lifted.pointer[Int(stage.left[index])] }
+    Elementwise.subtract(kind, operand.pointer, base.pointer, count: operand.count, output: operand.pointer)
+    return Operands(compared: compared, operand: operand, base: base)
+  }
+
+  /// max(x, 0) - max(x - upper, 0): the second half of the comparisons is of x - upper, and is subtracted.
+  private func clipped(_ lifted: SecretWords, _ upper: Int64, _ kind: ModulusKind) -> Operands {
+    let count = values.count
+    let (compared, operand) = (SecretWords(uninitialized: 2 * count), SecretWords(uninitialized: 2 * count))
+    let bound = leads ? UInt64(upper) : 0
+    compared.pointer.update(from: values.pointer, count: count)
+    for index in 0..<count { compared.pointer[count + index] = values.pointer[index] &- bound }
+    operand.pointer.update(from: lifted.pointer, count: count)
+    let bounds = constant(upper, count, kind)
+    Elementwise.subtract(
+      kind, bounds.pointer, lifted.pointer, count: count, output: operand.pointer + count)
+    return Operands(compared: compared, operand: operand, base: nil)
+  }
+
+  private func constant(_ value: Int64, _ count: Int, _ kind: ModulusKind) -> SecretWords {
+    let words = SecretWords(zeros: count)
+    let word = kind == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
+    if leads { words.pointer.update(repeating: word, count: count) }
+    return words
+  }
+
+  private func scaled(_ words: SecretWords, _ factor: Int64, _ kind: ModulusKind) -> SecretWords {
+    let out = SecretWords(uninitialized: words.count)
+    switch kind {
+    case .field: Self.scale(PrimeField.self, words, factor, out)
+    case .word: Self.scale(Word64.self, words, factor, out)
+    }
+    return out
+  }
+
+  private static func scale<M: Modulus>(_ modulus: M.Type, _ words: SecretWords, _ factor: Int64, _ out: SecretWords) {
+    let (from, to, multiplier) = (words.pointer, out.pointer, M.reduce(signed: factor))
+    for index in 0..<words.count { to[index] = M.multiply(from[index], multiplier) }
+  }
+
+  /// Takes a run's results: at the model owner what the operator gave, at the data owner the fresh masks.
+  public mutating func advance(stage: Int, results: SecretWords) {
+    if let tournament = schedule.tournament {
+      let rest = tournament.stages[stage].rest
+      guard !rest.isEmpty else {
+        values = results
+        return
+      }
+      let next = SecretWords(uninitialized: results.count + rest.count)
+      next.pointer.update(from: results.pointer, count: results.count)
+      for (index, place) in rest.enumerated() { next.pointer[results.count + index] = values.pointer[Int(place)] }
+      values = next
+    } else if case .comparison(let spec) = operation, spec.function.comparisons == 2 {
+      let count = results.count / 2
+      let sum = SecretWords(uninitialized: count)
+      Elementwise.add(
+        schedule.stages[stage].modulus, results.pointer, results.pointer + count, count: count, output: sum.pointer)
+      values = sum
+    } else {
+      values = results
+    }
+  }
+
+  /// The party's share of the step's tensor, after the last run.
+  public func finish() -> SecretWords {
+    guard case .argMax(let spec) = operation else { return values }
+    // The low bits hold count - 1 - i; moved to the top, the values above them leave the word.
+    let out = SecretWords(uninitialized: values.count)
+    let last = leads ? UInt64(input.count - 1) : 0
+    for index in 0..<values.count {
+      out.pointer[index] = (last &- values.pointer[index]) << UInt64(64 - spec.indexBits)
+    }
+    return out
+  }
+}

@@ -1,0 +1,54 @@
+import Programs
+import Rings
+
+extension TwinKernels {
+  /// Whether the k low bits of a value stand for a number that is not negative, and whether they stand for the value.
+  private static func compare(_ value: Int64, _ bits: Int, _ outOfRange: inout Int) -> Bool {
+    let low = (value << Int64(64 - bits)) >> Int64(64 - bits)
+    if low != value { outOfRange += 1 }
+    return low >= 0
+  }
+
+  static func comparison(_ input: [Int64], _ spec: ComparisonSpec, _ outOfRange: inout Int) -> [Int64] {
+    let bits = spec.digits.bits
+    return input.map { word in
+      let x = word >> Int64(spec.droppedBits)
+      let isPositive = compare(x, bits, &outOfRange)
+      switch spec.function {
+      case .relu: return isPositive ? x : 0
+      case .leakyReLU(let shift): return isPositive ? x << Int64(shift) : x
+      case .absolute: return isPositive ? x : 0 &- x
+      case .sign: return isPositive ? 1 : -1
+      case .clip(let upper):
+        let isAbove = compare(x &- upper, bits, &outOfRange)
+        return (isPositive ? x : 0) &- (isAbove ? x &- upper : 0)
+      }
+    }
+  }
+
+  /// The results of a tournament, in the order of its last round.
+  static func tournament(_ input: [Int64], _ tournament: Tournament, _ bits: Int, _ outOfRange: inout Int) -> [Int64] {
+    var values = input
+    for stage in tournament.stages {
+      let winners = zip(stage.left, stage.right).map { left, right -> Int64 in
+        let (a, b) = (values[Int(left)], values[Int(right)])
+        return compare(a &- b, bits, &outOfRange) ? a : b
+      }
+      values = winners + stage.rest.map { values[Int($0)] }
+    }
+    return values
+  }
+
+  /// The index in the top bits.
+  static func argMax(
+    _ input: [Int64], _ tournament: Tournament, _ spec: ArgMaxSpec, _ outOfRange: inout Int
+  ) -> [Int64] {
+    let last = Int64(input.count - 1)
+    let values = input.enumerated().map { index, word in
+      ((word >> Int64(spec.droppedBits)) << Int64(spec.indexBits)) &+ (last - Int64(index))
+    }
+    return Self.tournament(values, tournament, spec.digits.bits, &outOfRange).map {
+      (last &- $0) << Int64(64 - spec.indexBits)
+    }
+  }
+}

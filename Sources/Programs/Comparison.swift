@@ -1,0 +1,74 @@
+/// A function of one value that needs its sign.
+public enum ComparisonFunction: Codable, Hashable, Sendable {
+  /// max(x, 0).
+  case relu
+  /// x where x >= 0, x / 2^shift elsewhere; the result has `shift` fraction bits more than x.
+  case leakyReLU(shift: Int)
+  /// |x|.
+  case absolute
+  /// 1 where x >= 0, -1 elsewhere, as an integer.
+  case sign
+  /// min(max(x, 0), upper), with `upper` at the scale of x.
+  case clip(upper: Int64)
+}
+
+/// The public part of an exact comparison: what is dropped before it, in how many bits it runs, and what it selects.
+///
+/// An operand in Z_2^64 loses its low bits at each party alone (P0 floors; P1 negates, floors, negates): off by one unit
+/// at most, and by a whole turn with probability |x|/2^64. The sign is then taken in k bits. A value outside
+/// -2^(k-1) ..< 2^(k-1) has the sign of its bit k - 1: its result is wrong, its secrecy is not.
+public struct ComparisonSpec: Codable, Hashable, Sendable {
+  /// Low bits dropped first, 0...40.
+  public var droppedBits: Int
+  /// The digits, and so the width k.
+  public var digits: ComparisonDigits
+  /// What is computed.
+  public var function: ComparisonFunction
+
+  /// Describes a comparison.
+  public init(droppedBits: Int, digits: ComparisonDigits, function: ComparisonFunction = .relu) {
+    self.droppedBits = droppedBits
+    self.digits = digits
+    self.function = function
+  }
+}
+
+/// Maxima over windows. Pixels outside the picture take no part.
+public struct MaxPoolSpec: Codable, Hashable, Sendable {
+  /// The windows.
+  public var window: WindowGeometry
+  /// Low bits dropped first, 0...40.
+  public var droppedBits: Int
+  /// Digits of the comparison of differences: one bit more than the values have.
+  public var digits: ComparisonDigits
+
+  /// Describes a pooling.
+  public init(window: WindowGeometry, droppedBits: Int, digits: ComparisonDigits) {
+    self.window = window
+    self.droppedBits = droppedBits
+    self.digits = digits
+  }
+}
+
+/// The index of the largest element; of equal ones the first. Nothing else leaves.
+///
+/// Values are compared with their reversed indices in `indexBits` low bits, so that one tournament finds the index. The
+/// result is the index in the top `indexBits` bits of a word, for an output that drops the others.
+public struct ArgMaxSpec: Codable, Hashable, Sendable {
+  /// Low bits dropped first, 0...40.
+  public var droppedBits: Int
+  /// j: bits of the index, 8...16, with at most 2^(j-1) elements.
+  public var indexBits: Int
+  /// Digits of the comparison of differences: 1 + j bits more than the values have.
+  public var digits: ComparisonDigits
+
+  /// Describes an argmax.
+  public init(droppedBits: Int, indexBits: Int, digits: ComparisonDigits) {
+    self.droppedBits = droppedBits
+    self.indexBits = indexBits
+    self.digits = digits
+  }
+
+  /// Bits of the index of one of `count` elements: whole bytes of output.
+  public static func indexBits(for count: Int) -> Int { count <= 128 ? 8 : 16 }
+}

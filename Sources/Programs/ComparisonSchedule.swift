@@ -1,0 +1,76 @@
+public import Rings
+
+/// One run of the comparison protocol on a sample: so many comparisons, each followed by a multiplexer.
+public struct ComparisonStage: Hashable, Sendable {
+  /// Comparisons.
+  public var count: Int
+  /// Digits of each.
+  public var digits: ComparisonDigits
+  /// The ring in which the multiplexer works, and its result lives.
+  public var modulus: ModulusKind
+
+  /// Describes a run.
+  public init(count: Int, digits: ComparisonDigits, modulus: ModulusKind) {
+    self.count = count
+    self.digits = digits
+    self.modulus = modulus
+  }
+}
+
+/// What a step made of comparisons does, one run after the other.
+public struct ComparisonSchedule: Hashable, Sendable {
+  /// The runs. The last one's results, or the halves' sums for a clip, are the step's tensor.
+  public var stages: [ComparisonStage]
+  /// Who meets whom, for maxima.
+  public var tournament: Tournament?
+}
+
+extension Program {
+  /// The runs of a step of a valid program; nil where it compares nothing.
+  public func comparisonSchedule(_ index: Int) -> ComparisonSchedule? {
+    let step = steps[index]
+    switch step.operation {
+    case .comparison(let spec):
+      let stage = ComparisonStage(
+        count: step.tensor.shape.count * spec.function.comparisons, digits: spec.digits, modulus: step.tensor.modulus)
+      return ComparisonSchedule(stages: [stage], tournament: nil)
+    case .maxPool(let spec):
+      let shape = steps[step.inputs[0]].tensor.shape
+      return schedule(Tournament(window: spec.window, shape: shape), spec.digits, step.tensor.modulus)
+    case .argMax(let spec):
+      let count = steps[step.inputs[0]].tensor.shape.count
+      return schedule(Tournament(count: count), spec.digits, step.tensor.modulus)
+    default: return nil
+    }
+  }
+
+  /// The runs of all steps that compare.
+  public var comparisonSchedules: [Int: ComparisonSchedule] {
+    Dictionary(uniqueKeysWithValues: comparisonSteps.map { ($0, comparisonSchedule($0)!) })
+  }
+
+  private func schedule(_ tournament: Tournament, _ digits: ComparisonDigits, _ modulus: ModulusKind)
+    -> ComparisonSchedule
+  {
+    let stages = tournament.stages.enumerated().map { index, stage in
+      ComparisonStage(
+        count: stage.left.count, digits: digits, modulus: index == tournament.stages.count - 1 ? modulus : .word)
+    }
+    return ComparisonSchedule(stages: stages, tournament: tournament)
+  }
+
+  /// Low bits that a step of comparisons drops first.
+  public func comparisonDrops(_ index: Int) -> Int {
+    switch steps[index].operation {
+    case .comparison(let spec): spec.droppedBits
+    case .maxPool(let spec): spec.droppedBits
+    case .argMax(let spec): spec.droppedBits
+    default: 0
+    }
+  }
+}
+
+extension ComparisonFunction {
+  /// Comparisons an element: a clip compares at both ends.
+  public var comparisons: Int { if case .clip = self { 2 } else { 1 } }
+}

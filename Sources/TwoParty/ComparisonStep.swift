@@ -1,0 +1,47 @@
+public import Correlations
+public import Programs
+public import Rings
+public import Transport
+
+/// A whole step of comparisons: ReLU and its kin in one run, maxima in one run a round of their tournament.
+public enum ComparisonStep {
+  /// The model owner's side.
+  ///
+  /// - Parameters:
+  ///   - schedule: the step's runs.
+  ///   - shares: its share of the operand in Z_2^64, one tensor a sample.
+  ///   - take: the material of a run and sample.
+  /// - Returns: its share of the step's tensor, one a sample.
+  /// - Throws: `TransportError`, ``TwoPartyError``, and what `take` throws.
+  public static func modelOwner(
+    program: Program, step: Int, schedule: ComparisonSchedule, shares: [SecretWords], channel: FramedChannel,
+    take: (_ stage: Int, _ sample: Int) throws -> ModelOwnerComparisonMaterial
+  ) throws -> [SecretWords] {
+    var walks = shares.map {
+      ComparisonWalk(program: program, step: step, schedule: schedule, leads: true, share: $0)
+    }
+    for (number, stage) in schedule.stages.enumerated() {
+      var materials = MaterialBatch<ModelOwnerComparisonMaterial>(capacity: shares.count)
+      for sample in shares.indices { materials.append(try take(number, sample)) }
+      let results = try ComparisonModelOwner(channel: channel, stage: stage).run(
+        walks.map { $0.operands(stage: number) }, materials: materials)
+      for sample in walks.indices { walks[sample].advance(stage: number, results: results[sample]) }
+    }
+    return walks.map { $0.finish() }
+  }
+
+  /// The data owner's side; its share of the step's tensor is known in advance.
+  ///
+  /// - Parameter take: the material of a run and sample.
+  /// - Throws: `TransportError`, ``TwoPartyError``, and what `take` throws.
+  public static func dataOwner(
+    schedule: ComparisonSchedule, samples: Int, channel: FramedChannel,
+    take: (_ stage: Int, _ sample: Int) throws -> DataOwnerComparisonMaterial
+  ) throws {
+    for (number, stage) in schedule.stages.enumerated() {
+      var materials = MaterialBatch<DataOwnerComparisonMaterial>(capacity: samples)
+      for sample in 0..<samples { materials.append(try take(number, sample)) }
+      try ComparisonDataOwner(channel: channel, stage: stage).run(materials: materials)
+    }
+  }
+}

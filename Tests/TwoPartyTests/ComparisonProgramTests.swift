@@ -1,0 +1,174 @@
+import Programs
+import Rings
+import TestSupport
+import Testing
+
+@Suite("Programs with comparisons")
+struct ComparisonProgramTests {
+  private func program(_ change: (inout [Step]) -> Void) -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 6, width: 6), .word)
+    p.linear(3, kernel: 3, padding: 1)
+    let digits = ComparisonDigits(bits: 20)
+    p.add(
+      .maxPool(
+        MaxPoolSpec(window: WindowGeometry(kernel: 2, stride: 2, padding: 0), droppedBits: 4, digits: digits)),
+      shape: TensorShape(channels: 3, height: 3, width: 3))
+    p.add(.comparison(ComparisonSpec(droppedBits: 0, digits: digits)), shape: p.shape, modulus: .field)
+    p.add(.changeRing, shape: p.shape, modulus: .word)
+    p.add(.reshape, shape: TensorShape(vector: 27))
+    p.linear(5)
+    p.add(
+      .argMax(ArgMaxSpec(droppedBits: 2, indexBits: 8, digits: ComparisonDigits(bits: 40))),
+      shape: TensorShape(vector: 1))
+    var steps = p.finish(dropping: 56).steps
+    change(&steps)
+    return Program(name: "comparisons", steps: steps)
+  }
+
+  @Test("A valid one is accepted, and survives its encoding")
+  func valid() throws {
+    let valid = program { _ in }
+    try valid.validate()
+    #expect(try Program(decoding: valid.canonicalBytes()) == valid)
+    #expect(valid.comparisonSteps == [2, 3, 7] && valid.maskedSteps == [0, 2, 3, 7])
+  }
+
+  static let comparison = ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(bits: 20))
+
+  static let mistakes: [@Sendable (inout [Step]) -> Void] = [
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(widths: []))) },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(widths: [0, 4]))) },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(widths: [7]))) },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(widths: [Int](repeating: 1, count: 33))))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(widths: [Int](repeating: 4, count: 16))))
+    },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: -1, digits: comparison.digits)) },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 41, digits: comparison.digits)) },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 40, digits: ComparisonDigits(bits: 25))) },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .leakyReLU(shift: 0)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .leakyReLU(shift: 21)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(upper: 0)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(upper: 1 << 19)))
+    },
+    { $0[3].inputs = [0, 1] },
+    { $0[3].tensor.shape = TensorShape(vector: 4) },
+    { $0[0].tensor.modulus = .field },
+    { $0[1].tensor.modulus = .field },
+    { $0[4].tensor.modulus = .field },
+    { $0[4].tensor.shape = TensorShape(vector: 27) },
+    { $0[2].tensor.shape = TensorShape(channels: 3, height: 3, width: 4) },
+    {
+      $0[2].operation = .maxPool(
+        MaxPoolSpec(window: WindowGeometry(kernel: 1, stride: 2, padding: 0), droppedBits: 4, digits: comparison.digits)
+      )
+    },
+    {
+      $0[2].operation = .maxPool(
+        MaxPoolSpec(window: WindowGeometry(kernel: 9, stride: 2, padding: 0), droppedBits: 4, digits: comparison.digits)
+      )
+    },
+    {
+      $0[2].operation = .maxPool(
+        MaxPoolSpec(window: WindowGeometry(kernel: 2, stride: 0, padding: 0), droppedBits: 4, digits: comparison.digits)
+      )
+    },
+    { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 7, digits: ComparisonDigits(bits: 40))) },
+    { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 17, digits: ComparisonDigits(bits: 40))) },
+    { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 8, digits: ComparisonDigits(bits: 8))) },
+    { $0[7].tensor.modulus = .field },
+    { $0[7].tensor.shape = TensorShape(vector: 2) },
+  ]
+
+  @Test("Whatever would decide an allocation, an index or a loop is checked", arguments: 0..<mistakes.count)
+  func refused(index: Int) {
+    #expect(throws: ProgramError.self) { try program(Self.mistakes[index]).validate() }
+  }
+
+  @Test("A window over a huge picture is refused, not unrolled")
+  func bounded() {
+    var p = ProgramAssembler(TensorShape(channels: 1, height: 1, width: 1 << 24), .word)
+    p.add(
+      .maxPool(
+        MaxPoolSpec(
+          window: WindowGeometry(kernel: 4095, stride: 1, padding: 4094), droppedBits: 0,
+          digits: ComparisonDigits(bits: 20))),
+      shape: TensorShape(channels: 1, height: 4095, width: (1 << 24) + 4094))
+    #expect(throws: ProgramError.self) { try p.finish(dropping: 0).validate() }
+  }
+
+  /// Windows by their definition.
+  private func maxima(_ x: [Int], _ shape: TensorShape, _ window: WindowGeometry) -> [Int] {
+    let pooled = LocalOperations.pooledShape(
+      shape, kernel: window.kernel, stride: window.stride, padding: window.padding)
+    var out: [Int] = []
+    for channel in 0..<shape.channels {
+      for y in 0..<pooled.height {
+        for column in 0..<pooled.width {
+          var largest = Int.min
+          for dy in 0..<window.kernel {
+            for dx in 0..<window.kernel {
+              let (row, place) = (y * window.stride - window.padding + dy, column * window.stride - window.padding + dx)
+              guard (0..<shape.height).contains(row), (0..<shape.width).contains(place) else { continue }
+              largest = max(largest, x[(channel * shape.height + row) * shape.width + place])
+            }
+          }
+          out.append(largest)
+        }
+      }
+    }
+    return out
+  }
+
+  private func play(_ x: [Int], _ tournament: Tournament) -> [Int] {
+    var values = x
+    for stage in tournament.stages {
+      precondition(values.count == stage.values)
+      values =
+        zip(stage.left, stage.right).map { max(values[Int($0)], values[Int($1)]) } + stage.rest.map { values[Int($0)] }
+    }
+    return values
+  }
+
+  @Test("Tournaments give every window's maximum, in order, in few rounds", arguments: 0..<200)
+  func tournaments(seed: UInt64) {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+    func next(_ range: ClosedRange<Int>) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return range.lowerBound + Int((state >> 33) % UInt64(range.count))
+    }
+    let shape = TensorShape(channels: next(1...3), height: next(1...11), width: next(1...11))
+    let kernel = next(2...5)
+    let window = WindowGeometry(kernel: kernel, stride: next(1...4), padding: next(0...kernel - 1))
+    guard kernel <= min(shape.height, shape.width) + 2 * window.padding else { return }
+    let tournament = Tournament(window: window, shape: shape)
+    let values = (0..<shape.count).map { _ in next(0...1000) - 500 }
+    #expect(play(values, tournament) == maxima(values, shape, window))
+    let rounds = (0..<4).first { 1 << $0 >= kernel }!
+    #expect(!tournament.stages.isEmpty && tournament.stages.count <= 2 * rounds)
+    #expect(tournament.stages.last!.rest.isEmpty)
+  }
+
+  @Test("The maximum of a list", arguments: 1...40)
+  func lists(count: Int) {
+    let values = (0..<count).map { ($0 * 37) % 101 }
+    let tournament = Tournament(count: count)
+    #expect(play(values, tournament) == [values.max()!])
+    #expect(tournament.stages.reduce(0) { $0 + $1.left.count } == max(count - 1, 1))
+  }
+}
