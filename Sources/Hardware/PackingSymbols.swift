@@ -30,7 +30,9 @@ struct PackingSymbols {
           "transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] }),
         ]
       )
-    case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .output: return ([:], [:])
+    case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing,
+      .output:
+      return ([:], [:])
     }
   }
 
