@@ -54,7 +54,9 @@ public final class DataOwnerSession {
 
   /// How many more inferences can be prepared: what memory or the store has room for.
   public var room: Int {
-    guard let store else { return max(0, limits.maximumPrepared - pool.count) }
+    guard let store else {
+      return max(0, limits.capacity(of: DataOwnerMaterial.byteCount(program)) - pool.count)
+    }
     return store.room / max(1, DataOwnerMaterial.byteCount(program))
   }
 

@@ -73,13 +73,17 @@ public final class ModelOwnerSession {
     }
   }
 
+  /// Inferences that may lie prepared in memory. The data owner, whose limits decide, has the more material in most programs;
+  /// twice its share of memory is room enough.
+  private var capacity: Int { limits.capacity(of: ModelOwnerMaterial.byteCount(model.program) / 2) }
+
   private func prepare(_ range: SerialRange) throws {
     guard range.serials.lowerBound == nextPrepared else {
       throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: nextPrepared)
     }
     let room =
       store.map { $0.room / max(1, ModelOwnerMaterial.byteCount(model.program)) }
-      ?? limits.maximumPrepared - pool.count
+      ?? capacity - pool.count
     guard range.serials.count <= room else {
       throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))
     }

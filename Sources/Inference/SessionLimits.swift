@@ -4,6 +4,8 @@ public struct SessionLimits: Sendable {
   public var maximumBatch = 256
   /// Inferences that may lie prepared in memory.
   public var maximumPrepared = 1024
+  /// Bytes of material that may lie prepared in memory, where no store takes it; one inference is always allowed.
+  public var preparedBytes = 512 << 20
   /// Inferences prepared together, layer by layer: more cost memory, fewer repeat the work that a bulk shares.
   public var bulk = 8
   /// Inferences taken out of a store at once, ahead of queries; what is not used by the end of a session is lost.
@@ -17,6 +19,9 @@ public struct SessionLimits: Sendable {
 
   /// The defaults.
   public init() {}
+
+  /// Inferences that may lie prepared in memory, of so many bytes each.
+  func capacity(of bytes: Int) -> Int { max(1, min(maximumPrepared, preparedBytes / max(1, bytes))) }
 
   /// How many of `count` inferences stay within ``materialBytes``; at least one.
   func count(_ count: Int, of bytes: Int) -> Int { max(1, min(count, materialBytes / max(1, bytes))) }

@@ -28,6 +28,9 @@ struct Inspect: ParsableCommand {
     var bytesToModelOwner: Int
     var bytesToDataOwner: Int
     var roundTrips: Int
+    /// Of one inference prepared by lattices: alone, and with 7 others.
+    var preparation: PreparationPrediction
+    var preparationOfEight: PreparationPrediction
     var report: Report
   }
 
@@ -45,6 +48,11 @@ struct Inspect: ParsableCommand {
       Output.line(
         "a query of one sample: \(account.bytesToModelOwner) bytes to the model owner, \(account.bytesToDataOwner) to the "
           + "data owner, \(account.roundTrips) round trips (from the descriptors, framing included)")
+      for (what, cost) in [("alone", account.preparation), ("of 8 together", account.preparationOfEight)] {
+        Output.line(
+          "its preparation by lattices, \(what): \(cost.bytesToModelOwner) bytes to the model owner, "
+            + "\(cost.bytesToDataOwner) to the data owner")
+      }
     }
   }
 
@@ -66,6 +74,8 @@ struct Inspect: ParsableCommand {
     return Account(
       kind: provenance == nil ? "plan file" : "model file", modelDigest: "\(plan.modelDigest)",
       planDigest: "\(try plan.planDigest())", provenance: provenance, bytesToModelOwner: online.bytesSent,
-      bytesToDataOwner: online.bytesReceived, roundTrips: online.rounds, report: report)
+      bytesToDataOwner: online.bytesReceived, roundTrips: online.rounds,
+      preparation: try PreparationPrediction(plan.plan.program, bulk: 1),
+      preparationOfEight: try PreparationPrediction(plan.plan.program, bulk: 8), report: report)
   }
 }

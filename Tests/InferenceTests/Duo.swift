@@ -9,6 +9,8 @@ import Transport
 struct Duo {
   let model: ModelOwnerModel
   var limits = SessionLimits()
+  /// The model owner's, where they are others.
+  var modelLimits: SessionLimits?
   /// Of each party.
   var threads = 1
   /// Shared by the sessions of a model, as daemons do.
@@ -36,7 +38,7 @@ struct Duo {
     let (dataEnd, modelEnd) = (end(dataMemory, .dataToModel), end(modelMemory, .modelToData))
     let session = Digest32.sha256(Array(sessionName.utf8))
     let recording = ChannelConfiguration(recordsTranscript: true)
-    let (model, limits, threads, cache) = (model, limits, threads, cache)
+    let (model, limits, threads, cache) = (model, modelLimits ?? limits, threads, cache)
     let parties = Threads()
     parties.start {
       let channel = FramedChannel(modelEnd, configuration: recording)
@@ -52,7 +54,7 @@ struct Duo {
       peer: channel, sessionID: session, tables: Self.tables, workers: WorkerPool(threads: threads),
       randomness: StreamGenerator(publicSeed: 62))
     do {
-      let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: limits)
+      let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: self.limits)
       let opened = channel.snapshot()
       try owner.prepare(count: prepared)
       let ready = channel.snapshot()

@@ -3,6 +3,7 @@ import Lattice
 import Programs
 import Rings
 import Testing
+import Transport
 
 @testable import Inference
 
@@ -95,5 +96,41 @@ struct LatticeSessionTests {
     let without = Duo(model: try example.model(), cache: WeightTransformCache(limitBytes: 0))
     #expect(try without.run(batches: [inputs], prepared: 1).transcript == first.transcript)
     #expect(without.cache.bytes == 0)
+  }
+
+  @Test("Material in memory stays within its bytes, whatever is asked for")
+  func memory() throws {
+    let example = Example(Examples.plain(), seed: 5)
+    let inputs = example.inputs(4, seed: 6)
+    var duo = Duo(model: try example.model())
+    duo.limits.preparedBytes = 3 * DataOwnerMaterial.byteCount(example.program) + 1
+    #expect(throws: InferenceError.storeFull(asked: 4, held: 0, limit: 3)) {
+      try duo.run(batches: [], prepared: 4)
+    }
+    #expect(throws: InferenceError.storeFull(asked: 4, held: 0, limit: 3)) {
+      try duo.run(batches: [inputs], prepared: 0)
+    }
+    expectClose(example, try duo.run(batches: [Array(inputs[..<3])], prepared: 3), Array(inputs[..<3]))
+    // A model owner does not hold whatever a data owner asks for.
+    duo.modelLimits = duo.limits
+    duo.modelLimits?.preparedBytes = ModelOwnerMaterial.byteCount(example.program)
+    expectClose(example, try duo.run(batches: [Array(inputs[..<2])], prepared: 2), Array(inputs[..<2]))
+    #expect(throws: TransportError.self) { try duo.run(batches: [], prepared: 3) }
+    // One inference is always allowed.
+    duo.limits.preparedBytes = 0
+    duo.modelLimits?.preparedBytes = 0
+    expectClose(example, try duo.run(batches: [[inputs[0]]], prepared: 1), [inputs[0]])
+  }
+
+  @Test("Bulks are as large as their bytes of material allow")
+  func bulks() throws {
+    let example = Example(Examples.plain(), seed: 5)
+    var duo = Duo(model: try example.model())
+    duo.limits.bulk = 4
+    duo.limits.materialBytes = 2 * DataOwnerMaterial.byteCount(example.program) + 1
+    let small = try duo.run(batches: [], prepared: 4).preparation
+    duo.limits.materialBytes = 1 << 30
+    let large = try duo.run(batches: [], prepared: 4).preparation
+    #expect(small.messagesSent > large.messagesSent && small.payloadSent > large.payloadSent)
   }
 }

@@ -47,7 +47,8 @@ public struct BenchmarkDataOwner {
     let source = try sources.open(channel, sessionID: sessionID, options: options, cached: nil)
     defer { sources.close(source) }
     let session = try DataOwnerSession(
-      channel: channel, program: question.program, source: source.source, limits: setting.limits)
+      channel: channel, program: question.program, source: source.source,
+      limits: setting.limits(material: DataOwnerMaterial.byteCount(question.program)))
     var measured = Measured()
     for repetition in 0...repetitions {
       try step(session, channel, isWarmUp: repetition == 0, &measured)

@@ -24,10 +24,11 @@ public struct BenchmarkSetting: Sendable {
     (self.inferences, self.threads) = (inferences, threads)
   }
 
-  var limits: SessionLimits {
+  /// - Parameter bytes: the party's material of one inference. A query's batch always fits.
+  func limits(material bytes: Int) -> SessionLimits {
     var limits = SessionLimits()
     limits.bulk = min(BulkLimits.maximumInferences, inferences * benchmark.batch)
-    limits.maximumPrepared = max(limits.maximumPrepared, inferences * benchmark.batch)
+    limits.preparedBytes = max(limits.preparedBytes, benchmark.batch * bytes)
     return limits
   }
 
@@ -61,7 +62,10 @@ public enum BenchmarkModelOwner {
     let (_, sessionID) = try Hello.exchange(channel, served.agreement.hello(.modelOwner, source: setting.source))
     let source = try sources.open(channel, sessionID: sessionID, options: BenchmarkSetting.options)
     defer { sources.close(source) }
-    try ModelOwnerSession(channel: channel, model: served.model, source: source.source, limits: setting.limits).serve()
+    try ModelOwnerSession(
+      channel: channel, model: served.model, source: source.source,
+      limits: setting.limits(material: ModelOwnerMaterial.byteCount(served.model.program))
+    ).serve()
     return ProcessMemory.peak
   }
 }
