@@ -74,7 +74,8 @@ let package = Package(
     library(
       "Daemons",
       [
-        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks", "Programs",
+        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks",
+        "ObliviousTransfer", "Programs",
         "ProtocolDescriptors", "Randomness", "Rings", "Transport", "TwoParty", "Yams", "FlyingFox", logging,
       ]),
     .executableTarget(
@@ -118,7 +119,8 @@ let package = Package(
     tests(
       "DaemonsTests",
       [
-        "Correlations", "Daemons", "Inference", "Lattice", "Networks", "Programs", "Randomness", "Rings", "Transport",
+        "Correlations", "Daemons", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs", "Randomness",
+        "Rings", "Transport",
         logging,
       ],
       resources: [.copy("References")]),

@@ -89,9 +89,12 @@ public final class CorrelatedSender {
     return CorrelatedBlocks(first: first, count: count, words: words)
   }
 
-  /// The same into memory of the caller, two words a transfer.
+  /// A copy of D, after whose publication the direction is worth nothing: for tests and measurements that compare the ends.
+  public func openOffset() -> SecretWords { SecretWords(offset.array()) }
+
+  /// The same into memory of the caller, two words a transfer; what is there afterwards is used once.
   /// - Returns: the number of the first.
-  @discardableResult func draw(_ count: Int, into out: UnsafeMutablePointer<UInt64>) throws -> UInt64 {
+  @discardableResult public func draw(_ count: Int, into out: UnsafeMutablePointer<UInt64>) throws -> UInt64 {
     precondition(count >= 0, "cannot draw \(count) transfers")
     guard let source else { preconditionFailure("transfers are drawn between begin and end") }
     let first = next
@@ -153,9 +156,9 @@ public final class CorrelatedReceiver {
     return CorrelatedBlocks(first: first, count: count, words: words)
   }
 
-  /// The same into memory of the caller, two words a transfer.
+  /// The same into memory of the caller, two words a transfer; what is there afterwards is used once.
   /// - Returns: the number of the first.
-  @discardableResult func draw(_ count: Int, into out: UnsafeMutablePointer<UInt64>) throws -> UInt64 {
+  @discardableResult public func draw(_ count: Int, into out: UnsafeMutablePointer<UInt64>) throws -> UInt64 {
     precondition(count >= 0, "cannot draw \(count) transfers")
     guard let source else { preconditionFailure("transfers are drawn between begin and end") }
     let first = next

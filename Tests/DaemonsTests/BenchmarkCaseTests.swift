@@ -1,4 +1,5 @@
 import Lattice
+import ObliviousTransfer
 import Rings
 import Testing
 
@@ -21,6 +22,10 @@ struct BenchmarkCaseTests {
         == .linear(
           LinearGeometry(inChannels: 3, outChannels: 64, inHeight: 224, inWidth: 224, kernel: 7, stride: 2, padding: 3))
     )
+    #expect(try BenchmarkCase("cot:1000").kind == .transfers(1000, .silent))
+    #expect(try BenchmarkCase("cot:1000:silent").kind == .transfers(1000, .silent))
+    #expect(try BenchmarkCase("cot:7:softspoken").kind == .transfers(7, .softSpoken(k: 4)))
+    #expect(try BenchmarkCase("cot:7:softspoken:8").kind == .transfers(7, .softSpoken(k: 8)))
     #expect(try BenchmarkCase("ntt:8192").kind == .transform(degree: 8192, variant: .best))
     #expect(try BenchmarkCase("ntt:1024:scalar").kind == .transform(degree: 1024, variant: .scalar))
     #expect(try BenchmarkCase("ntt:8192").defaultPhase == .kernel)
@@ -34,7 +39,8 @@ struct BenchmarkCaseTests {
       "", ":", "vgg:poly:1", "lenet", "lenet:relu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
       "square", "square:0", "square:x", "conv", "conv:1:1", "conv:0:1:8", "conv:1:1:8:16", "conv:1:1:8:3:0",
       "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "ole", "ole:0", "ole:-1", "ole:99999999999999999999", "ntt",
-      "ntt:1000", "ntt:8", "ntt:32768", "ntt:8192:sse", "ntt:8192:scalar:1",
+      "cot", "cot:0", "cot:1:iknp", "cot:1:softspoken:3", "cot:1:softspoken:4:4", "cot:1:silent:4", "ntt:1000", "ntt:8",
+      "ntt:32768", "ntt:8192:sse", "ntt:8192:scalar:1",
     ])
   func refused(name: String) {
     let error = #expect(throws: DaemonsError.self) { try BenchmarkCase(name) }

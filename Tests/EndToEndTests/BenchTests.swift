@@ -59,13 +59,31 @@ struct BenchTests {
     #expect(result.maxAbsErr <= 1 && result.elements == 10000)
   }
 
+  @Test("Correlated transfers", arguments: [("silent", "silent"), ("softspoken:2", "softspoken")])
+  func transfers(method: String, variant: String) throws {
+    let count = 300_000
+    let result = try #require(try run(["cot:\(count):\(method)", "--repetitions", "2"]).first)
+    let model = try CostModel()
+    func bytes(_ call: String, _ count: Int) throws -> Int {
+      let cost = try model.cost(
+        of: "ot", call: call, variant: variant, symbols: ["n": count, "k": 2, "leaves": 4])
+      return [(CostParty.sender, CostParty.receiver), (.receiver, .sender)].reduce(0) {
+        $0 + cost.traffic(from: $1.0, to: $1.1).totalBytes
+      }
+    }
+    #expect(result.setupBytes == (try bytes("begin", 0)))
+    if variant == "silent" { #expect(result.bytesTotal == (try bytes("draw", count))) }
+    #expect(result.maxAbsErr == 0 && result.elements == count && result.setupSeconds! > 0)
+  }
+
   @Test("What cannot be is refused")
   func refused() throws {
     for arguments in [
       ["ntt:8192", "--phase", "online"], ["ntt:8192", "--threads", "2"], ["lenet:poly:1", "--threads", "0"],
       ["lenet:poly:1", "--threads", "2", "--source", "dealer"],
       ["ntt:8192", "--role", "model-owner", "--listen", "127.0.0.1:0"],
-      ["conv:1:1"], ["lenet:poly:1", "--phase", "kernel"],
+      ["cot:5", "--phase", "online"], ["cot:5", "--source", "dealer"], ["cot:5", "--threads", "2"], ["conv:1:1"],
+      ["lenet:poly:1", "--phase", "kernel"],
     ] {
       let outcome = try Executable.run(["bench"] + arguments, in: FileManager.default.temporaryDirectory)
       #expect(outcome.code != 0 && !outcome.error.isEmpty, "\(arguments)")

@@ -1,4 +1,5 @@
 public import Lattice
+public import ObliviousTransfer
 public import Rings
 
 /// A case of `polympc bench`, by name: `lenet:poly:1`, `conv:64:64:56`, `ole:1048576`, `ntt:8192`.
@@ -11,6 +12,8 @@ public struct BenchmarkCase: Equatable, Sendable {
     case linear(LinearGeometry)
     /// Oblivious linear evaluations over F_p.
     case evaluations(Int)
+    /// Correlated oblivious transfers.
+    case transfers(Int, TransferMethod)
     /// Number-theoretic transforms of one prime, on one thread of one process.
     case transform(degree: Int, variant: TransformVariant)
   }
@@ -24,7 +27,7 @@ public struct BenchmarkCase: Equatable, Sendable {
   public static let forms = [
     "NETWORK:poly:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
     "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
-    "ole:N", "ntt:DEGREE[:scalar|avx2|avx512]",
+    "ole:N", "cot:N[:silent|softspoken[:K]]", "ntt:DEGREE[:scalar|avx2|avx512]",
   ]
 
   private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
@@ -41,6 +44,9 @@ public struct BenchmarkCase: Equatable, Sendable {
       kind = .linear(try Self.geometry(&parts))
     case "ole":
       kind = .evaluations(try parts.number("elements", 1...1 << 24))
+    case "cot":
+      let count = try parts.number("transfers", 1...1 << 32)
+      kind = .transfers(count, try Self.method(&parts))
     case "ntt":
       kind = try Self.transform(&parts)
     case let network where Self.networks.contains(network):
@@ -63,7 +69,7 @@ public struct BenchmarkCase: Equatable, Sendable {
   public var defaultPhase: BenchmarkPhase {
     switch kind {
     case .network: .online
-    case .linear, .evaluations: .preprocessing
+    case .linear, .evaluations, .transfers: .preprocessing
     case .transform: .kernel
     }
   }
@@ -86,6 +92,18 @@ public struct BenchmarkCase: Equatable, Sendable {
       throw parts.refused("the layer is too large: 2^26 weights and words at most")
     }
     return geometry
+  }
+
+  private static func method(_ parts: inout CaseParts) throws -> TransferMethod {
+    guard !parts.isEmpty else { return .silent }
+    switch parts.word() {
+    case "silent": return .silent
+    case "softspoken":
+      let k = parts.isEmpty ? 4 : try parts.number("K", 1...8)
+      guard k & (k - 1) == 0 else { throw parts.refused("K is 1, 2, 4 or 8") }
+      return .softSpoken(k: k)
+    default: throw parts.refused("transfers are silent or softspoken")
+    }
   }
 
   private static func transform(_ parts: inout CaseParts) throws -> Kind {
@@ -188,6 +206,10 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var elements: Int?
   /// Median of the way back, of transforms.
   public var inverseSeconds: Double?
-  /// Instruction set, of transforms.
+  /// Instruction set, of transforms and transfers.
   public var variant: String?
+  /// Median of what a new pair takes before the first transfer.
+  public var setupSeconds: Double?
+  /// Bytes of that, both directions, frame headers included.
+  public var setupBytes: Int?
 }

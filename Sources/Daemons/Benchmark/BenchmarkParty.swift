@@ -45,19 +45,20 @@ public enum BenchmarkModelOwner {
   public static func run(
     _ setting: BenchmarkSetting, listen: NetworkAddress, isListening: (UInt16) throws -> Void
   ) throws -> Double {
+    if case .transfers(let count, let method) = setting.benchmark.kind {
+      let transfers = TransferBenchmark(setting, count: count, method: method)
+      let channel = try accept(setting, listen, isListening)
+      defer { channel.close() }
+      try transfers.serve(channel)
+      return ProcessMemory.peak
+    }
     let served = try setting.benchmark.served()
     var configuration = ModelOwnerConfiguration(
       common: CommonConfiguration(identity: ""), model: "", listen: listen, peers: [], source: setting.source)
     configuration.threads = setting.threads
     let sources = ModelOwnerSources(
       configuration, agreement: served.agreement, wire: setting.wire, streams: StreamRegistry())
-    let listener = try TCPListener(host: listen.host, port: listen.port)
-    ProcessMemory.resetPeak()
-    try isListening(listener.port)
-    guard let connection = try listener.accept(timeout: .seconds(600)) else {
-      throw DaemonsError.refused(code: .timedOut, reason: "the data owner did not connect in 600 seconds")
-    }
-    let channel = FramedChannel(try setting.wire.accept(connection, options: BenchmarkSetting.options))
+    let channel = try accept(setting, listen, isListening)
     defer { channel.close() }
     let (_, sessionID) = try Hello.exchange(channel, served.agreement.hello(.modelOwner, source: setting.source))
     let source = try sources.open(channel, sessionID: sessionID, options: BenchmarkSetting.options)
@@ -67,6 +68,18 @@ public enum BenchmarkModelOwner {
       limits: setting.limits(material: ModelOwnerMaterial.byteCount(served.model.program))
     ).serve()
     return ProcessMemory.peak
+  }
+
+  private static func accept(
+    _ setting: BenchmarkSetting, _ listen: NetworkAddress, _ isListening: (UInt16) throws -> Void
+  ) throws -> FramedChannel {
+    let listener = try TCPListener(host: listen.host, port: listen.port)
+    ProcessMemory.resetPeak()
+    try isListening(listener.port)
+    guard let connection = try listener.accept(timeout: .seconds(600)) else {
+      throw DaemonsError.refused(code: .timedOut, reason: "the data owner did not connect in 600 seconds")
+    }
+    return FramedChannel(try setting.wire.accept(connection, options: BenchmarkSetting.options))
   }
 }
 

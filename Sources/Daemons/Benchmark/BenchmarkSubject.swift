@@ -32,7 +32,7 @@ extension BenchmarkCase {
     case .evaluations(let count):
       let squares = SquareSubject(count)
       return (try squares.model(), try agreement(squares.program))
-    case .transform: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it has no parties")
+    case .transform, .transfers: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
     }
   }
 
@@ -50,7 +50,7 @@ extension BenchmarkCase {
       return BenchmarkQuestion(
         program: squares.program, agreement: try agreement(squares.program), samples: [squares.input],
         expected: [squares.output], unit: 1, elements: count)
-    case .transform: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it has no parties")
+    case .transform, .transfers: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
     }
   }
 

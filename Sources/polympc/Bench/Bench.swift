@@ -15,6 +15,7 @@ struct Bench: ParsableCommand {
         square:N                                N squares
         conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]      preparation of one layer with padding KERNEL/2, KERNEL 3
         ole:N                                   preparation of N oblivious linear evaluations over F_p
+        cot:N[:silent|softspoken[:K]]           N correlated oblivious transfers; set-up of the pair apart
         ntt:DEGREE[:VARIANT]                    transforms on one thread of one process: scalar, avx2 or avx512
       With --role it plays one of them in the foreground, for two machines or an emulated link; without --identity
       such a connection is plain TCP.
@@ -120,6 +121,13 @@ struct Bench: ParsableCommand {
   }
 
   private func measure(_ benchmark: BenchmarkCase) throws -> BenchmarkResult {
+    if case .transfers = benchmark.kind {
+      guard phase ?? "preprocessing" == "preprocessing", source == "lattice", threads == 1, inferences == 1 else {
+        throw DaemonsError.input(
+          source: "case \"\(benchmark.name)\"",
+          reason: "transfers are preprocessing between the parties, on one thread, and serve no query")
+      }
+    }
     guard case .transform(let degree, let variant) = benchmark.kind else {
       return try BenchTrio(options: self, benchmark: benchmark).run()
     }
@@ -151,6 +159,11 @@ struct Bench: ParsableCommand {
       return "\(variant), forward \(duration(result.seconds)), inverse \(duration(back))"
     }
     guard let elements = result.elements else { return nil }
+    if let setup = result.setupSeconds, let bytes = result.setupBytes {
+      return "\(Output.fixed(Double(elements) / result.seconds / 1e6, 1)) million a second, "
+        + "\(Output.fixed(Double(result.bytesTotal) / Double(elements), 3)) bytes each, set-up \(duration(setup)) and "
+        + "\(bytes) bytes"
+    }
     return "an element \(Output.fixed(result.seconds / Double(elements) * 1e6, 3)) us and "
       + "\(Output.fixed(Double(result.bytesTotal) / Double(elements), 2)) bytes"
   }

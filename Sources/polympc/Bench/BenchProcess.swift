@@ -26,14 +26,21 @@ struct BenchProcess {
       try BenchmarkDealer.run(wire: setting.wire, listen: try address(options.listen!)) { Output.line("port \($0)") }
     default:
       let progress = ProgressLine()
-      let result = try BenchmarkDataOwner(setting).run(
-        peer: try address(options.peer!),
-        phase: options.phase.flatMap { BenchmarkPhase(rawValue: $0) } ?? benchmark.defaultPhase,
-        repetitions: options.repetitions, net: options.net
-      ) { progress.show("\(benchmark.name): \(Output.percent($0))") }
+      let result = try ask(setting) { progress.show("\(benchmark.name): \(Output.percent($0))") }
       progress.clear()
       if options.json { try Output.json(result) } else { Bench.table([result]) }
     }
+  }
+
+  private func ask(_ setting: BenchmarkSetting, progress: (Double) -> Void) throws -> BenchmarkResult {
+    let peer = try address(options.peer!)
+    if case .transfers(let count, let method) = benchmark.kind {
+      return try TransferBenchmark(setting, count: count, method: method).run(
+        peer: peer, repetitions: options.repetitions, net: options.net, progress: progress)
+    }
+    return try BenchmarkDataOwner(setting).run(
+      peer: peer, phase: options.phase.flatMap { BenchmarkPhase(rawValue: $0) } ?? benchmark.defaultPhase,
+      repetitions: options.repetitions, net: options.net, progress: progress)
   }
 
   private func setting() throws -> BenchmarkSetting {
