@@ -11,7 +11,7 @@ public protocol WeightProvider: AnyObject {
 
 /// The model owner's side of a correlation source: lifecycle begin, then any number of bulks, then end.
 ///
-/// In a bulk the steps are visited in program order, all inferences of the bulk at once.
+/// In a bulk the steps are visited in the waves of `PreparationOrder`, all inferences of the bulk at once.
 public protocol ModelOwnerSource: AnyObject {
   /// Session set-up. `weights` outlives the source.
   func begin(program: Program, weights: any WeightProvider) throws
@@ -31,7 +31,8 @@ public protocol ModelOwnerSource: AnyObject {
   func end()
 }
 
-/// The data owner's side of a correlation source.
+/// The data owner's side of a correlation source. Every step is asked for by a request, whose answer is collected later, both
+/// in the order of the wave.
 public protocol DataOwnerSource: AnyObject {
   /// Session set-up.
   func begin(program: Program) throws
@@ -39,8 +40,14 @@ public protocol DataOwnerSource: AnyObject {
   func beginBulk(serials: Range<UInt64>) throws
   /// Draws a fresh mask for each inference: of the input, or of an activation's output (in that tensor's ring).
   func masks(step: Int) throws -> [SecretWords]
+  /// Bytes that the request of a step takes, in the bulk that was begun; nil where the step takes several turns.
+  func requestBytes(step: Int) throws -> Int?
+  /// Asks for a linear step. Words of `masks` that its encryption chooses are overwritten.
+  func requestLinear(step: Int, masks: [SecretWords]) throws
   /// c = W r - s of every inference, from the masks r of the step's operand.
   func linear(step: Int, masks: [SecretWords]) throws -> [SecretWords]
+  /// Asks for an activation step on the known shares c.
+  func requestActivation(step: Int, shares: [SecretWords]) throws
   /// OLE on the known shares c, and transfers, for the whole bulk; `receive` is called once an inference, in order.
   func activation(
     step: Int, shares: [SecretWords], masks: [SecretWords],

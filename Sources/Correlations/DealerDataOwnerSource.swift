@@ -79,6 +79,18 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     }
   }
 
+  /// c - gamma of an activation; comparisons take turns.
+  public func requestBytes(step: Int) throws -> Int? {
+    switch program!.steps[step].operation {
+    case .linear: 0
+    case .activation: 8 * program!.steps[step].tensor.shape.count * current.1.count
+    default: nil
+    }
+  }
+
+  /// Nothing travels: the dealer knows the masks.
+  public func requestLinear(step: Int, masks: [SecretWords]) throws {}
+
   /// c = D r + (A r - s).
   public func linear(step: Int, masks: [SecretWords]) throws -> [SecretWords] {
     guard case .linear(let geometry) = program!.steps[step].operation else { preconditionFailure("not linear") }
@@ -96,7 +108,20 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     return shares
   }
 
-  /// Sends c - gamma; v + c^2 and the pads less r' are its material.
+  /// Sends c - gamma.
+  public func requestActivation(step: Int, shares: [SecretWords]) throws {
+    let (streams, serials) = current
+    let count = program!.steps[step].tensor.shape.count
+    let deltas = serials.enumerated().map { position, serial in
+      let gamma = streams.words(.oleGamma, step: step, serial: serial, modulus: .field, count: count)
+      let share = shares[position]
+      Elementwise.subtract(.field, share.pointer, gamma.pointer, count: count, output: gamma.pointer)
+      return gamma
+    }
+    try peer.send(.oleDelta, words: deltas)
+  }
+
+  /// v + c^2 and the pads less r' are its material.
   public func activation(
     step: Int, shares: [SecretWords], masks: [SecretWords],
     receive: (Int, consuming DataOwnerActivationMaterial) -> Void
@@ -105,13 +130,6 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     let tensor = program!.steps[step].tensor
     let count = tensor.shape.count
     guard case .activation(let spec) = program!.steps[step].operation else { preconditionFailure("not an activation") }
-    let deltas = serials.enumerated().map { position, serial in
-      let gamma = streams.words(.oleGamma, step: step, serial: serial, modulus: .field, count: count)
-      let share = shares[position]
-      Elementwise.subtract(.field, share.pointer, gamma.pointer, count: count, output: gamma.pointer)
-      return gamma
-    }
-    try peer.send(.oleDelta, words: deltas)
     for (position, serial) in serials.enumerated() {
       let (share, mask) = (shares[position], masks[position])
       let constant = streams.words(.oleV, step: step, serial: serial, modulus: .field, count: count)

@@ -48,20 +48,29 @@ struct DealerSession {
     let data = BulkStreams(seed: SecretKey(count: BulkStreams.seedBytes, from: random), session: pairing)
     try model.seed.withUnsafeBytes { try modelOwner.send(.seed, $0) }
     try data.seed.withUnsafeBytes { try dataOwner.send(.seed, $0) }
+    try dealLinear(model, data, serials, workspace)
+    for index in PreparationOrder(program).waves[1] {
+      switch program.steps[index].operation {
+      case .activation(let spec): try dealActivation(index, spec, model, data, serials)
+      default:
+        for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+          try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
+        }
+      }
+    }
+    try modelOwner.flush()
+    try dataOwner.flush()
+  }
+
+  /// Linear steps, in program order: the dealer knows the masks of all their operands.
+  private func dealLinear(
+    _ model: BulkStreams, _ data: BulkStreams, _ serials: Range<UInt64>, _ workspace: LinearWorkspace
+  ) throws {
     let lastUses = program.lastUses()
     var known = [[SecretWords]](repeating: [], count: program.steps.count)
     for (index, step) in program.steps.enumerated() {
       switch step.operation {
-      case .input:
-        known[index] = drawMasks(data, index, serials)
-      case .activation(let spec):
-        known[index] = drawMasks(data, index, serials)
-        try dealActivation(index, spec, model, data, serials)
-      case .comparison, .maxPool, .argMax:
-        known[index] = drawMasks(data, index, serials)
-        for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
-          try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
-        }
+      case .input, .activation, .comparison, .maxPool, .argMax: known[index] = drawMasks(data, index, serials)
       case .linear(let geometry):
         try dealLinear(index, geometry, known[step.inputs[0]], model, serials, workspace)
       case .output: break
@@ -75,8 +84,6 @@ struct DealerSession {
       }
       for operand in step.inputs where lastUses[operand] == index { known[operand] = [] }
     }
-    try modelOwner.flush()
-    try dataOwner.flush()
   }
 
   private func drawMasks(_ data: BulkStreams, _ index: Int, _ serials: Range<UInt64>) -> [SecretWords] {

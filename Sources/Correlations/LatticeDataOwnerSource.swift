@@ -17,8 +17,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   private let secret: SecretKey
   private var state: State?
   private var serials: Range<UInt64> = 0..<0
-  /// Encrypted masks of linear steps that come later, made when the masks were drawn.
-  private var pending: [Int: [[UInt8]]] = [:]
+  /// Slots of activation steps whose answers are under way.
+  private var open: [Int: SecretWords] = [:]
 
   private struct State {
     let session: LatticeSession
@@ -78,22 +78,39 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   /// Nothing travels.
   public func beginBulk(serials: Range<UInt64>) throws {
     self.serials = serials
-    pending = [:]
+    open = [:]
   }
 
-  /// Draws masks; where a linear step reads them as they are, its encryption chooses them.
+  /// Draws masks; where a linear step reads them as they are, its encryption will choose others.
   public func masks(step: Int) throws -> [SecretWords] {
-    let state = try current()
-    let session = state.session
+    let session = try current().session
     let tensor = session.program.steps[step].tensor
     let stream = session.secretStream(.mask, step: step, serial: serials.lowerBound)
-    let masks = serials.map { _ in tables.words(tensor.modulus, count: tensor.shape.count, from: stream) }
-    if let chooser = session.program.maskChooser(ofTensor: step) {
-      var polynomials: [[UInt8]] = []
-      try encrypt(state, step: chooser, masks: masks, isFree: true) { polynomials.append($0) }
-      pending[chooser] = polynomials
+    return serials.map { _ in tables.words(tensor.modulus, count: tensor.shape.count, from: stream) }
+  }
+
+  /// Bytes of the ciphertexts that a step's request consists of.
+  public func requestBytes(step: Int) throws -> Int? {
+    let session = try current().session
+    let tensor = session.program.steps[step].tensor
+    switch session.program.steps[step].operation {
+    case .linear:
+      return try session.packing(step: step, count: serials.count).inputBytes(
+        tables.linear, tensor.modulus, isFree: session.program.choosesMasks(step: step))
+    case .activation:
+      return SlotPacking.ciphertexts(tensor.shape.count * serials.count) * tables.ole.residueBytes(tables.ole.degree)
+    default: return nil
     }
-    return masks
+  }
+
+  /// Sends the encrypted masks, and chooses them where the step is the first to read them.
+  public func requestLinear(step: Int, masks: [SecretWords]) throws {
+    let state = try current()
+    try peer.beginSend(.latticeMasks, byteCount: requestBytes(step: step)!)
+    try encrypt(state, step: step, masks: masks, isFree: state.session.program.choosesMasks(step: step)) {
+      try $0.withUnsafeBytes { try peer.write($0) }
+    }
+    try peer.endSend()
   }
 
   private func encrypt(
@@ -120,21 +137,12 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     withExtendedLifetime(masks) {}
   }
 
-  /// Sends the encrypted masks, and reads c out of the responses.
+  /// Reads c out of the responses.
   public func linear(step: Int, masks: [SecretWords]) throws -> [SecretWords] {
     let state = try current()
     let (session, serial) = (state.session, serials.lowerBound)
     let modulus = session.program.steps[step].tensor.modulus
     let packing = try session.packing(step: step, count: serials.count)
-    let ready = pending.removeValue(forKey: step)
-    try peer.beginSend(
-      .latticeMasks, byteCount: packing.inputBytes(tables.linear, modulus, isFree: ready != nil))
-    if let ready {
-      for bytes in ready { try bytes.withUnsafeBytes { try peer.write($0) } }
-    } else {
-      try encrypt(state, step: step, masks: masks, isFree: false) { try $0.withUnsafeBytes { try peer.write($0) } }
-    }
-    try peer.endSend()
     let format = ResponseFormat(try session.budget(packing).use)
     let decryptor = Decryptor(
       context: tables.decryption, key: state.linear.decrypting,
@@ -148,7 +156,30 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     return withExtendedLifetime(shares) { shares }
   }
 
-  /// Encrypts c in slots and reads v; draws random transfers.
+  /// Sends c, encrypted in slots.
+  public func requestActivation(step: Int, shares: [SecretWords]) throws {
+    let state = try current()
+    let (session, degree) = (state.session, tables.ole.degree)
+    let count = session.program.steps[step].tensor.shape.count
+    let words = slotWords(count * serials.count)
+    for (position, share) in shares.enumerated() {
+      (words.pointer + position * count).update(from: share.pointer, count: count)
+    }
+    let encryptor = Encryptor(
+      context: tables.ole, key: state.ole.encrypting,
+      seed: session.publicStreams(.latticeShares, step: step, serial: serials.lowerBound),
+      randomness: session.secretStreams(.latticeShares, step: step, serial: serials.lowerBound))
+    try peer.beginSend(.latticeShares, byteCount: requestBytes(step: step)!)
+    try workers.forEach(words.count / degree) { number in
+      encryptor.encryptSlots(words.pointer + number * degree, slots: tables.slots, polynomial: number)
+    } receive: { _, bytes in
+      try bytes.withUnsafeBytes { try peer.write($0) }
+    }
+    try peer.endSend()
+    open[step] = withExtendedLifetime(words) { words }
+  }
+
+  /// Reads v, and draws random transfers.
   public func activation(
     step: Int, shares: [SecretWords], masks: [SecretWords],
     receive: (Int, consuming DataOwnerActivationMaterial) -> Void
@@ -156,11 +187,10 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let state = try current()
     let tensor = state.session.program.steps[step].tensor
     let (count, elements) = (tensor.shape.count, tensor.shape.count * serials.count)
-    let constants = slotWords(elements)
-    for (position, share) in shares.enumerated() {
-      (constants.pointer + position * count).update(from: share.pointer, count: count)
+    guard let constants = open.removeValue(forKey: step) else {
+      preconditionFailure("the answer of step \(step) was not asked for")
     }
-    try exchange(state, step: step, words: constants, elements: elements)
+    try receiveProducts(state, step: step, words: constants)
     let pads =
       state.session.program.truncatesExactly(step)
       ? try transfers(state, elements: elements, modulus: tensor.modulus) : nil
@@ -209,53 +239,32 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     return try state.transfers.randomWords(count, modulus: modulus)
   }
 
-  /// Encrypts slots and overwrites them by v. The next group is encrypted while the model owner works on the last.
-  private func exchange(
-    _ state: State, step: Int, words: SecretWords, elements: Int
-  ) throws {
-    let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
-    let encryptor = Encryptor(
-      context: tables.ole, key: state.ole.encrypting,
-      seed: session.publicStreams(.latticeShares, step: step, serial: serial),
-      randomness: session.secretStreams(.latticeShares, step: step, serial: serial))
+  /// Overwrites slots by v.
+  private func receiveProducts(_ state: State, step: Int, words: SecretWords) throws {
+    let (session, degree) = (state.session, tables.ole.degree)
     let decryptor = Decryptor(
       context: tables.decryption, key: state.ole.decrypting,
-      publicWords: session.publicStreams(.latticeProducts, step: step, serial: serial))
+      publicWords: session.publicStreams(.latticeProducts, step: step, serial: serials.lowerBound))
     let format = ResponseFormat(try session.productBudget().use)
     let size = format.byteCount(degree: degree, count: degree)
-    let groups = SlotPacking.groups(elements)
-    var first = 0
-    func encrypt(_ group: Int, from first: Int) throws -> [[UInt8]] {
-      try workers.map(group) {
-        encryptor.encryptSlots(
-          words.pointer + (first + $0) * degree, slots: tables.slots, polynomial: first + $0)
+    let ciphertexts = words.count / degree
+    try peer.beginReceive(.latticeProducts, byteCount: ciphertexts * size)
+    for start in stride(from: 0, to: ciphertexts, by: workers.threads) {
+      let window = try (start..<min(start + workers.threads, ciphertexts)).map { _ in try peer.readBytes(size) }
+      _ = try workers.map(window.count) {
+        let number = start + $0
+        try decryptor.readOLE(
+          window[$0], number: number, slots: tables.slots, format: format, v: words.pointer + number * degree)
       }
     }
-    var next = groups.isEmpty ? [] : try encrypt(groups[0], from: 0)
-    for (index, group) in groups.enumerated() {
-      try peer.beginSend(.latticeShares, byteCount: next.reduce(0) { $0 + $1.count })
-      for bytes in next { try bytes.withUnsafeBytes { try peer.write($0) } }
-      try peer.endSend()
-      if index + 1 < groups.count { next = try encrypt(groups[index + 1], from: first + group) }
-      try peer.beginReceive(.latticeProducts, byteCount: group * size)
-      for start in stride(from: 0, to: group, by: workers.threads) {
-        let window = try (start..<min(start + workers.threads, group)).map { _ in try peer.readBytes(size) }
-        _ = try workers.map(window.count) {
-          let number = first + start + $0
-          try decryptor.readOLE(
-            window[$0], number: number, slots: tables.slots, format: format, v: words.pointer + number * degree)
-        }
-      }
-      peer.endReceive()
-      first += group
-    }
+    peer.endReceive()
     withExtendedLifetime(words) {}
   }
 
   /// Nothing travels.
   public func endBulk() throws {
     serials = 0..<0
-    pending = [:]
+    open = [:]
   }
 
   /// Forgets the keys.

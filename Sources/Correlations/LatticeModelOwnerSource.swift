@@ -176,14 +176,14 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     return try state.transfers.randomWords(count, modulus: modulus)
   }
 
-  /// Receives encrypted slots group by group, and answers each ciphertext with its product by the polynomial that `factor`
-  /// gives for its number.
+  /// Receives encrypted slots, and answers each ciphertext with its product by the polynomial that `factor` gives for its
+  /// number, before it takes the next ones.
   private func exchange(
     _ state: State, step: Int, elements: Int, factor: (Int) -> SecretWords
   ) throws -> SecretWords {
     let (session, serial, degree) = (state.session, serials.lowerBound, tables.ole.degree)
-    let groups = SlotPacking.groups(elements)
-    let u = SecretWords(uninitialized: groups.reduce(0, +) * degree)
+    let ciphertexts = SlotPacking.ciphertexts(elements)
+    let u = SecretWords(uninitialized: ciphertexts * degree)
     let reader = CiphertextReader(
       context: tables.ole, seed: session.publicStreams(.latticeShares, step: step, serial: serial))
     let responder = Responder(
@@ -192,26 +192,22 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let budget = try session.productBudget()
     let (flood, format) = (budget.flood, ResponseFormat(budget.use))
     let size = tables.ole.residueBytes(degree)
-    var first = 0
-    for group in groups {
-      try peer.beginReceive(.latticeShares, byteCount: group * size)
-      let received = try (0..<group).map { _ in try peer.readBytes(size) }
-      peer.endReceive()
-      try peer.beginSend(.latticeProducts, byteCount: group * format.byteCount(degree: degree, count: degree))
-      try workers.forEach(group) { index in
-        let number = first + index
-        let multiplier = factor(number)
+    try peer.beginReceive(.latticeShares, byteCount: ciphertexts * size)
+    try peer.beginSend(.latticeProducts, byteCount: ciphertexts * format.byteCount(degree: degree, count: degree))
+    for first in stride(from: 0, to: ciphertexts, by: workers.threads) {
+      let received = try (first..<min(first + workers.threads, ciphertexts)).map { _ in try peer.readBytes(size) }
+      let answers = try workers.map(received.count) { index in
+        let multiplier = factor(first + index)
         return responder.respondProduct(
-          ciphertext: try reader.read(received[index], polynomial: number), number: number,
+          ciphertext: try reader.read(received[index], polynomial: first + index), number: first + index,
           factor: multiplier.pointer, slots: tables.slots, flood: flood, format: format,
-          u: u.pointer + number * degree)
-      } receive: { _, bytes in
-        try bytes.withUnsafeBytes { try peer.write($0) }
-        try peer.flush()
+          u: u.pointer + (first + index) * degree)
       }
-      try peer.endSend()
-      first += group
+      for bytes in answers { try bytes.withUnsafeBytes { try peer.write($0) } }
+      try peer.flush()
     }
+    peer.endReceive()
+    try peer.endSend()
     return withExtendedLifetime(u) { u }
   }
 

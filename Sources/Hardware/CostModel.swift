@@ -30,7 +30,8 @@ public struct CostModel: Sendable {
 
   /// Predicts one phase.
   ///
-  /// The order of frames is: what opens the phase, the program's steps, what closes it. Frames of variable or one-sided
+  /// The order of frames is: what opens the phase, the program's steps (of a bulk: in the waves of `PreparationOrder`), what
+  /// closes it. Frames of variable or one-sided
   /// length (the order to the dealer, hello, farewell) are not predicted.
   /// - Parameters:
   ///   - program: validated.
@@ -89,7 +90,37 @@ public struct CostModel: Sendable {
     }
     try visit(nil, "end", provider.name, [(provider, frame("end"))])
     if let store { try visit(nil, "end", store.name, [(store, frame("end"))]) }
+    if phase == .offline { result.messages = Self.ordered(result.messages, as: PreparationOrder(program), of: program) }
     return result
+  }
+
+  /// Frames of a bulk in the order in which the data owner sends and takes them.
+  private static func ordered(
+    _ messages: [PredictedMessage], as order: PreparationOrder, of program: Program
+  ) -> [PredictedMessage] {
+    let bySteps = Dictionary(grouping: messages.filter { $0.step != nil }) { $0.step! }
+    guard !bySteps.isEmpty else { return messages }
+    func isRequest(_ message: PredictedMessage) -> Bool {
+      switch program.steps[message.step!].operation {
+      case .linear, .activation: message.from == .dataOwner
+      // Comparisons ask and answer in turns, when their turn has come.
+      default: false
+      }
+    }
+    let steps = order.waves.flatMap { wave in
+      PreparationOrder.events(wave) { step -> Int? in
+        switch program.steps[step].operation {
+        case .linear, .activation: (bySteps[step] ?? []).filter(isRequest).reduce(0) { $0 + $1.payloadBytes }
+        default: nil
+        }
+      }.flatMap { event in
+        switch event {
+        case .request(let step): (bySteps[step] ?? []).filter(isRequest)
+        case .collect(let step): (bySteps[step] ?? []).filter { !isRequest($0) }
+        }
+      }
+    }
+    return messages.prefix { $0.step == nil } + steps + messages.reversed().prefix { $0.step == nil }.reversed()
   }
 
   private struct Selection {

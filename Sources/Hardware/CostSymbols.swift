@@ -24,12 +24,12 @@ enum CostSymbols {
   /// What sources may use beside: counts of a bulk that follow from how linear layers are packed.
   static let ofPacking: [String: Set<String>] = [
     "linear": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
-    "x2act": ["transfers"],
+    "x2act": ["transfers", "ciphertexts"],
   ]
   /// Lists that sources may sum over or send a frame for each entry of, with the symbols of an entry.
   static let lists: [String: [String: Set<String>]] = [
     "linear": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
-    "x2act": ["oleGroups": ["ciphertexts"], "transferFrames": ["tiles"]],
+    "x2act": ["transferFrames": ["tiles"]],
   ]
   static let variants: [String: Set<String>] = [
     "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],

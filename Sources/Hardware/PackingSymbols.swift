@@ -24,11 +24,8 @@ struct PackingSymbols {
     case .activation:
       let elements = tensor.shape.count * bulk
       return (
-        ["transfers": TransferPacking.rounded(elements)],
-        [
-          "oleGroups": Self.entries(SlotPacking.groups(elements).map { ["ciphertexts": $0] }),
-          "transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] }),
-        ]
+        ["transfers": TransferPacking.rounded(elements), "ciphertexts": SlotPacking.ciphertexts(elements)],
+        ["transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] })]
       )
     case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing,
       .output:

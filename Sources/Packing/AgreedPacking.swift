@@ -22,18 +22,9 @@ extension LinearPacking {
 
 /// Elements in slots: element i of a bulk stands in slot i mod N of ciphertext i / N.
 public enum SlotPacking {
-  /// Ciphertexts that travel before their responses do: bounds memory, and keeps both ends at work. AGREEMENT.
-  public static let group = 16
-
   /// Ciphertexts that `elements` slots take.
   public static func ciphertexts(_ elements: Int) -> Int {
     (elements + LinearPacking.agreedDegree - 1) / LinearPacking.agreedDegree
-  }
-
-  /// Sizes of the groups in which they travel, in ciphertexts.
-  public static func groups(_ elements: Int) -> [Int] {
-    let count = ciphertexts(elements)
-    return stride(from: 0, to: count, by: group).map { min(group, count - $0) }
   }
 }
 

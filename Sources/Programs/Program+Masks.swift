@@ -6,7 +6,10 @@ extension Program {
     case .input, .activation, .comparison, .maxPool: break
     default: return nil
     }
-    return linearSteps.first { steps[$0].inputs[0] == tensor }
+    guard let first = linearSteps.first(where: { steps[$0].inputs[0] == tensor }) else { return nil }
+    // Before that step encrypts them nobody may compute with them.
+    let isRead = steps[..<first].indices.contains { isLocal($0) && steps[$0].inputs.contains(tensor) }
+    return isRead ? nil : first
   }
 
   /// Whether a linear step chooses the masks that it reads.

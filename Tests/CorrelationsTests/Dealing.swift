@@ -105,14 +105,28 @@ final class RecordingModelOwner: ModelOwnerSource {
 final class RecordingDataOwner: DataOwnerSource {
   let base: any DataOwnerSource
   var bulk = Bulk()
+  private var program: Program?
   init(_ base: any DataOwnerSource) { self.base = base }
 
-  func begin(program: Program) throws { try base.begin(program: program) }
+  func begin(program: Program) throws {
+    self.program = program
+    try base.begin(program: program)
+  }
   func beginBulk(serials: Range<UInt64>) throws { try base.beginBulk(serials: serials) }
   func masks(step: Int) throws -> [SecretWords] {
     let words = try base.masks(step: step)
     bulk.masks[step] = words.map { $0.array() }
     return words
+  }
+  func requestBytes(step: Int) throws -> Int? { try base.requestBytes(step: step) }
+  func requestLinear(step: Int, masks: [SecretWords]) throws {
+    try base.requestLinear(step: step, masks: masks)
+    // A request may choose the masks of the tensor that it reads.
+    let tensor = program!.steps[step].inputs[0]
+    if bulk.masks[tensor] != nil { bulk.masks[tensor] = masks.map { $0.array() } }
+  }
+  func requestActivation(step: Int, shares: [SecretWords]) throws {
+    try base.requestActivation(step: step, shares: shares)
   }
   func linear(step: Int, masks: [SecretWords]) throws -> [SecretWords] {
     let words = try base.linear(step: step, masks: masks)

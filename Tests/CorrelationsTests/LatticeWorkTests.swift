@@ -63,8 +63,8 @@ struct LatticeWorkTests {
     try check(Dealing.randomProgram(seed: 200 + seed), [1 + Int(seed % 5)], "random \(seed)")
   }
 
-  @Test("Groups of ciphertexts beyond the first")
-  func groups() throws {
+  @Test("Many ciphertexts a step")
+  func ciphertexts() throws {
     try check(LatticePrograms.square(140_000), [1], "square")
   }
 

@@ -1,6 +1,7 @@
 import Hardware
 import Programs
 import Rings
+import TestSupport
 import Testing
 import Transport
 
@@ -113,6 +114,20 @@ struct LatticeCostTests {
     expectEqual(outcome.preparation, try predict(.offline))
     expectEqual(outcome.query, try predict(.online))
     #expect(try predict(.setup).messages.isEmpty)
+  }
+
+  @Test("Requests beyond the window take turns with their answers, as predicted")
+  func window() throws {
+    var assembler = ProgramAssembler(Examples.vector(1_000_000))
+    assembler.activation(8, .exact)
+    assembler.activation(8, .exact, to: .word)
+    let example = Example(assembler.finish(dropping: 4), seed: 33)
+    let outcome = try Duo(model: example.model()).run(batches: [], prepared: 1)
+    let predicted = try CostModel().predict(program: example.program, phase: .offline, source: .lattice)
+    expectEqual(outcome.preparation, predicted)
+    let requests = predicted.messages.filter { $0.message == "latticeShares" }
+    #expect(requests.reduce(0) { $0 + $1.payloadBytes } > PreparationOrder.window)
+    #expect(predicted.flights(.modelOwner, .dataOwner) == 4)
   }
 
   @Test("Several bulks of one preparation")

@@ -37,9 +37,9 @@ struct WireTests {
   }
 
   static let lattice: [(name: String, program: Program, digest: String)] = [
-    ("plain", Examples.plain(), "c8bf9350213bb351d381178921c834816231f5028f25f5538bee4f7b9556f639"),
-    ("local", Examples.plain(.local), "1b81531d46811e9668b2d90c90b674909c69e5e1fe62114615552b331d01a3bc"),
-    ("residual", Examples.residual(), "af526fdccf81a6c6888662ebd5f6c8f7207f61ca3e3e41684fe7bab4f0597e0e"),
+    ("plain", Examples.plain(), "38f87f56735a97efd1d27e5f09ce16c8c9a455325fcd9a5886cca49ac06f02a0"),
+    ("local", Examples.plain(.local), "3458d1e8858f876701b7cb3ca3da95c5403b726aa6006b187b6de56ea76c4e2c"),
+    ("residual", Examples.residual(), "0f2598aab9178dfef6334db23b3dd3ff2d1d71994b948900b089ab1061ceb255"),
     ("square", Examples.square(8193), "ca514de93106cb69b439a81e45c012256a834d1058fee302529ecf8156492a2f"),
   ]
 
