@@ -83,6 +83,45 @@ __attribute__((target("avx2"))) static void transpose_256(const uint8_t *rows, u
 }
 #endif
 
+static void pack_portable(const uint64_t *blocks, size_t stride, size_t count, unsigned bit, uint8_t *out) {
+  for (size_t i = 0; i < count; i += 8) {
+    const size_t here = count - i < 8 ? count - i : 8;
+    uint64_t byte = 0;
+    for (size_t j = 0; j < here; j++) byte |= (blocks[2 * stride * (i + j)] >> bit & 1) << j;
+    out[i / 8] = (uint8_t)byte;
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void pack_256(const uint64_t *blocks, size_t count, unsigned bit,
+                                                     uint8_t *out) {
+  const __m128i shift = _mm_cvtsi32_si128(63 - (int)bit);
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    unsigned byte = 0;
+    for (unsigned half = 0; half < 2; half++) {
+      const __m256i *in = (const __m256i *)(blocks + 2 * (i + 4 * half));
+      // Low words of blocks 0, 2, 1, 3, then in order.
+      const __m256i low = _mm256_unpacklo_epi64(_mm256_loadu_si256(in), _mm256_loadu_si256(in + 1));
+      const __m256i top = _mm256_sll_epi64(_mm256_permute4x64_epi64(low, 0xd8), shift);
+      byte |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(top)) << (4 * half);
+    }
+    out[i / 8] = (uint8_t)byte;
+  }
+  if (i < count) pack_portable(blocks + 2 * i, 1, count - i, bit, out + i / 8);
+}
+#endif
+
+void ck_transfer_pack(ck_aes isa, const uint64_t *blocks, size_t stride, size_t count, unsigned bit, uint8_t *out) {
+#if defined(__x86_64__)
+  if (isa >= CK_AES_256 && stride == 1) {
+    pack_256(blocks, count, bit, out);
+    return;
+  }
+#endif
+  pack_portable(blocks, stride, count, bit, out);
+}
+
 void ck_transpose_tile(ck_aes isa, const uint8_t *rows, uint8_t *out) {
   switch (isa) {
 #if defined(__x86_64__)

@@ -40,6 +40,7 @@ enum CostSymbols {
     "ot": [
       "begin": ["k", "leaves"], "draw": ["n", "k", "leaves"], "words": ["n"], "bits": ["n"], "triples": ["n"],
       "tables": ["n", "m", "entries"], "transfer": ["n", "bits"], "products": ["n", "bits"],
+      "randomProducts": ["n", "bits"],
     ]
   ]
 

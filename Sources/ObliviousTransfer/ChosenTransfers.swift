@@ -20,30 +20,9 @@ extension CorrelatedSender {
     try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
   }
 
-  /// Shares mod 2^bits of factor i times the receiver's bit i: a multiplexer. Together with the receiver's
-  /// ``CorrelatedReceiver/products(choices:bits:)`` they add up to the product.
-  ///
-  /// Receives ceil(n / 8) bytes, sends ceil(n bits / 8): Asharov, Lindell, Schneider and Zohner (CCS 2013), correlated transfer.
-  /// - Parameter factors: words below 2^bits; surplus bits are ignored.
-  /// - Throws: ``ObliviousTransferError``, `TransportError`.
-  public func products(_ factors: SecretWords, bits: Int) throws -> SecretWords {
-    let count = factors.count
-    let (pads, mask) = (try pads(count), NarrowWords.mask(bits))
-    let (differences, shares) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
-    let (pad, factor, difference, share) = (pads.pointer, factors.pointer, differences.pointer, shares.pointer)
-    for index in 0..<count {
-      let (zero, one) = (pad[2 * index], pad[2 * index + 1])
-      difference[index] = zero &+ factor[index] &- one
-      share[index] = (0 &- zero) & mask
-    }
-    let message = NarrowWords.pack(differences, bits: bits)
-    try channel.send(.transferMessages, UnsafeRawBufferPointer(message.buffer))
-    return shares
-  }
-
   /// Two words a transfer.
   private func pads(_ count: Int) throws -> SecretWords {
-    let bytes = try tables(TableShape(count: count, choiceBits: 1, entryBytes: 8))
+    let bytes = try tables(TableShape(count: count, choiceBits: 1), entryBytes: 8)
     return NarrowWords.words(bytes)
   }
 }
@@ -66,27 +45,9 @@ extension CorrelatedReceiver {
     return out
   }
 
-  /// The other shares of ``CorrelatedSender/products(_:bits:)``.
-  /// - Throws: ``ObliviousTransferError``, `TransportError`.
-  public func products(choices: PackedBits, bits: Int) throws -> SecretWords {
-    let count = choices.count
-    let pads = try pads(choices)
-    let differences = try receiveWords(count, bits: bits)
-    let mask = NarrowWords.mask(bits)
-    let (choice, difference, pad) = (choices.storage.pointer, differences.pointer, pads.pointer)
-    for index in 0..<count {
-      let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
-      pad[index] = (pad[index] &+ (difference[index] & one)) & mask
-    }
-    return pads
-  }
-
   private func pads(_ choices: PackedBits) throws -> SecretWords {
-    let bytes = SecretBytes(uninitialized: choices.count)
-    let (target, source) = (bytes.pointer, choices.storage.pointer)
-    for index in 0..<choices.count { target[index] = PackedBits.bit(source, at: index) }
-    return NarrowWords.words(
-      try tables(TableShape(count: choices.count, choiceBits: 1, entryBytes: 8), choices: bytes))
+    NarrowWords.words(
+      try tables(TableShape(count: choices.count, choiceBits: 1), choices: [choices], entryBytes: 8))
   }
 
   private func receiveWords(_ count: Int, bits: Int) throws -> SecretWords {

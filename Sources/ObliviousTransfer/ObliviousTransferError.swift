@@ -4,6 +4,8 @@ public enum ObliviousTransferError: Error, Equatable, Sendable, CustomStringConv
   case malformedPoint(message: String, index: Int)
   /// The receiver's point equals the sender's, which makes a key predictable; it happens by chance never.
   case degeneratePoint(index: Int)
+  /// A word of F_p in the peer's message is not below p.
+  case wordNotReduced
 
   /// A sentence: what was wrong, where, and what to do.
   public var description: String {
@@ -14,6 +16,9 @@ public enum ObliviousTransferError: Error, Equatable, Sendable, CustomStringConv
     case .degeneratePoint(let index):
       "point \(index) of the peer's base transfers repeats the point it was sent, which an honest peer does with "
         + "probability 2^-256: close the session and do not trust this peer"
+    case .wordNotReduced:
+      "a word of the peer's masked message is not below p: the peer is damaged or runs another version; close the session "
+        + "and compare versions"
     }
   }
 }

@@ -25,8 +25,9 @@ extension CorrelatedSender {
     let ones = (0..<width).map { _ in PackedBits(zeros: count) }
     try eachPiece(count) { place, size, pads in
       for plane in 0..<width {
-        PadWord.pack(pads, plane: plane, count: size, to: zeros[plane], at: place)
-        PadWord.pack(pads + 2 * TransferHash.chunk, plane: plane, count: size, to: ones[plane], at: place)
+        PadBits.pack(pads, bit: plane, count: size, to: zeros[plane], at: place, variant)
+        PadBits.pack(
+          pads + 2 * TransferHash.chunk, bit: plane, count: size, to: ones[plane], at: place, variant)
       }
     }
     return (zeros, ones)
@@ -75,7 +76,7 @@ extension CorrelatedReceiver {
     let choices = PackedBits(zeros: count)
     let planes = (0..<width).map { _ in PackedBits(zeros: count) }
     try eachPiece(count, choices: choices) { place, size, pads in
-      for plane in 0..<width { PadWord.pack(pads, plane: plane, count: size, to: planes[plane], at: place) }
+      for plane in 0..<width { PadBits.pack(pads, bit: plane, count: size, to: planes[plane], at: place, variant) }
     }
     return (choices, planes)
   }
@@ -98,7 +99,7 @@ extension CorrelatedReceiver {
     for start in stride(from: 0, to: count, by: CorrelatedSender.piece) {
       let size = min(CorrelatedSender.piece, count - start)
       let first = try draw(size, into: blocks.pointer)
-      PadWord.pack(blocks.pointer, plane: 0, count: size, to: choices, at: start)
+      PadBits.pack(blocks.pointer, bit: 0, count: size, to: choices, at: start, variant)
       hash.pads(first: first, blocks.pointer, count: size, offsets: none) { body(start + $0, $1, $2) }
     }
   }
@@ -141,20 +142,6 @@ enum PadWord {
       for index in 0..<count { out[index] = pads[2 * index] }
     case .field:
       for index in 0..<count { out[index] = PrimeField.reduce(low: pads[2 * index], high: pads[2 * index + 1]) }
-    }
-  }
-
-  /// Bit `plane` of each of `count` blocks to bits `place` on; `place` is a multiple of 8.
-  static func pack(
-    _ blocks: UnsafePointer<UInt64>, plane: Int, count: Int, to bits: PackedBits, at place: Int
-  ) {
-    let out = bits.storage.pointer + place / 8
-    for start in stride(from: 0, to: count, by: 8) {
-      var byte: UInt64 = 0
-      for index in 0..<min(8, count - start) {
-        byte |= (blocks[2 * (start + index)] >> UInt64(plane) & 1) << UInt64(index)
-      }
-      out[start / 8] = UInt8(truncatingIfNeeded: byte)
     }
   }
 }

@@ -86,10 +86,11 @@ struct CostTests {
     try check("bits", ["n": n], { _ = try $0.randomBits(n, width: 4) }, { _ = try $0.randomBits(n, width: 4) })
     try check("triples", ["n": n], { _ = try $0.bitTriples(n) }, { _ = try $0.bitTriples(n) })
     for m in [1, 3, 5] {
-      let shape = TableShape(count: n, choiceBits: m, entryBytes: 2)
+      let shape = TableShape(count: n, choiceBits: m)
+      let none = (0..<m).map { _ in PackedBits(zeros: n) }
       try check(
-        "tables", ["n": n, "m": m, "entries": 1 << m], { _ = try $0.tables(shape) },
-        { _ = try $0.tables(shape, choices: SecretBytes(zeros: n)) })
+        "tables", ["n": n, "m": m, "entries": 1 << m], { _ = try $0.tables(shape, entryBytes: 2) },
+        { _ = try $0.bitTables(shape, choices: none, lanes: 2) })
     }
     for bits in [1, 20, 64] {
       try check(
@@ -97,8 +98,12 @@ struct CostTests {
         { try $0.transfer(zeros: SecretWords(zeros: n), ones: SecretWords(zeros: n), bits: bits) },
         { _ = try $0.transfer(choices: PackedBits(zeros: n), bits: bits) })
       try check(
-        "products", ["n": n, "bits": bits], { _ = try $0.products(SecretWords(zeros: n), bits: bits) },
-        { _ = try $0.products(choices: PackedBits(zeros: n), bits: bits) })
+        "products", ["n": n, "bits": bits], { _ = try $0.products(SecretWords(zeros: n), ring: .bits(bits)) },
+        { _ = try $0.products(choices: PackedBits(zeros: n), ring: .bits(bits)) })
+      try check(
+        "randomProducts", ["n": n, "bits": bits],
+        { _ = try $0.randomProducts(SecretWords(zeros: n), ring: bits == 64 ? .field : .bits(bits)) },
+        { _ = try $0.randomProducts(n, ring: bits == 64 ? .field : .bits(bits)) })
     }
   }
 }

@@ -169,6 +169,24 @@ struct KernelTests {
     #expect(wrong == 0)
   }
 
+  @Test("Bits of blocks", arguments: ciphers, [1, 3])
+  func pack(variant: CipherVariant, stride: Int) {
+    let random = StreamGenerator(publicSeed: 14)
+    for count in [1, 7, 8, 9, 64, 71] {
+      let blocks = (0..<2 * count * stride).map { _ in random.word() }
+      for bit in [0, 1, 31, 63] {
+        var out = [UInt8](repeating: 255, count: (count + 7) / 8)
+        ck_transfer_pack(variant.isa, blocks, stride, count, UInt32(bit), &out)
+        let expected = (0..<out.count).map { byte in
+          (8 * byte..<min(8 * byte + 8, count)).reduce(UInt8(0)) {
+            $0 | UInt8(blocks[2 * stride * $1] >> UInt64(bit) & 1) << UInt8($1 % 8)
+          }
+        }
+        #expect(out == expected)
+      }
+    }
+  }
+
   @Test("A tree by its definition, and punctured at every position", arguments: ciphers, [2, 3, 5, 7])
   func trees(variant: CipherVariant, depth: Int) {
     let random = StreamGenerator(publicSeed: 12)

@@ -10,31 +10,34 @@ import Transport
 @Suite("Golden wire of transfers")
 struct WireTests {
   static let golden: [(method: TransferMethod, digest: String)] = [
-    (.softSpoken(k: 1), "8b45375add06d5f28125dca4e699bb7860e1b3b951f569772338d56d48e82e2a"),
-    (.softSpoken(k: 2), "f85b1584f65e6303ebdb3913d2e9f5875dcc5cec651c6a8e73754f19285ac4e3"),
-    (.softSpoken(k: 4), "a03884d15eadea44491b3547e3ef9400cfa336c4b154f29ec619d02a03f0f977"),
-    (.softSpoken(k: 8), "c9237c81c082af1fd53bba13501988c2ff6a319a115597f3c4c63d0a0c38bf7e"),
-    (.silent, "c59a2b37fdb6268fa0d90350a58453b839e8ad3ae14af7b82dcaa741bbe19959"),
+    (.softSpoken(k: 1), "0c2bb2ba3c9afa0777cf606d7918aace45d9fb01c33965f6be9b0315d2042646"),
+    (.softSpoken(k: 2), "1e8a27e3fa62613f2fca157c0125e3d8a3dbeb221a0dcf28875c70dd5e8ed03f"),
+    (.softSpoken(k: 4), "124db8c3121561acb18dc1b02a9278317d0c57bd218e263c8c3c00a9ee9fc6a6"),
+    (.softSpoken(k: 8), "2d9b8866f315741dc2c6c875a37b9119e5389147bff8a3eb9e247b3e46c2881d"),
+    (.silent, "0c484b8755e3bea5d0b60089540e7e615433c84216deb694e79f7190be348a29"),
   ]
 
   @Test("Transcript of set-up, draws and every use", arguments: golden)
   func transcript(method: TransferMethod, digest: String) throws {
-    let shape = TableShape(count: 100, choiceBits: 4, entryBytes: 1)
+    let shape = TableShape(count: 100, choiceBits: 4)
+    let none = (0..<4).map { _ in PackedBits(zeros: 100) }
     let words = SecretWords((0..<50).map { UInt64($0) })
     let outcome = try Ends(method: method, seed: 30).run(
       { end in
         _ = try end.draw(3000)
         _ = try end.randomWords(100, modulus: .word)
-        _ = try end.tables(shape)
+        _ = try end.tables(shape, entryBytes: 1)
         try end.transfer(zeros: words, ones: words, bits: 20)
-        _ = try end.products(words, bits: 9)
+        _ = try end.products(words, ring: .bits(9))
+        _ = try end.randomProducts(words, ring: .field)
       },
       { end in
         _ = try end.draw(3000)
         _ = try end.randomWords(100, modulus: .word)
-        _ = try end.tables(shape, choices: SecretBytes(zeros: 100))
+        _ = try end.tables(shape, choices: none, entryBytes: 1)
         _ = try end.transfer(choices: PackedBits(zeros: 50), bits: 20)
-        _ = try end.products(choices: PackedBits(zeros: 50), bits: 9)
+        _ = try end.products(choices: PackedBits(zeros: 50), ring: .bits(9))
+        _ = try end.randomProducts(50, ring: .field)
       })
     #expect(outcome.transcript.hex == digest)
   }
@@ -57,7 +60,7 @@ struct FaultTests {
         randomness: StreamGenerator(publicSeed: 1))
       do {
         try end.begin()
-        _ = try end.tables(TableShape(count: 10, choiceBits: 2, entryBytes: 1))
+        _ = try end.tables(TableShape(count: 10, choiceBits: 2), entryBytes: 1)
       } catch { errors.sender = error }
     }
     threads.start {
@@ -68,7 +71,8 @@ struct FaultTests {
         randomness: StreamGenerator(publicSeed: 2))
       do {
         try end.begin()
-        _ = try end.tables(TableShape(count: 10, choiceBits: 2, entryBytes: 1), choices: SecretBytes(zeros: 10))
+        let none = (0..<2).map { _ in PackedBits(zeros: 10) }
+        _ = try end.tables(TableShape(count: 10, choiceBits: 2), choices: none, entryBytes: 1)
       } catch { errors.receiver = error }
     }
     try threads.join(seconds: 60)
@@ -96,6 +100,32 @@ struct FaultTests {
     }
     let noise = try failure(.silent, .cutFrame(frame: 1), atSender: true)
     #expect(noise is TransportError)
+  }
+
+  @Test("A word of F_p that is not reduced is refused")
+  func notReduced() throws {
+    let (left, right) = MemoryStream.pair()
+    let session = Ends(seed: 33).session()
+    let (_, error) = try together(
+      {
+        let channel = FramedChannel(left)
+        let end = CorrelatedSender(
+          channel: channel, session: session, method: .softSpoken(k: 4), randomness: StreamGenerator(publicSeed: 5))
+        try end.begin()
+        _ = try end.randomWords(2, modulus: .field)
+        try channel.send(.transferMessages, [UInt8](repeating: 0, count: 8) + [UInt8](repeating: 255, count: 8))
+      },
+      { () -> (any Error)? in
+        let end = CorrelatedReceiver(
+          channel: FramedChannel(right), session: session, method: .softSpoken(k: 4),
+          randomness: StreamGenerator(publicSeed: 6))
+        do {
+          try end.begin()
+          _ = try end.randomProducts(2, ring: .field)
+          return nil
+        } catch { return error }
+      })
+    #expect(error as? ObliviousTransferError == .wordNotReduced)
   }
 
   @Test("The point that was sent is no answer")

@@ -39,6 +39,9 @@ void ck_transfer_hash(ck_aes isa, const uint64_t *salt, uint64_t first, size_t c
 /// out[i] = sum_l blocks[m i + l] X^l in GF(2^128), X^128 = X^7 + X^2 + X + 1, m <= 8.
 void ck_transfer_combine(const uint64_t *blocks, size_t count, unsigned m, uint64_t *out);
 
+/// Bit i of `out` = bit `bit` (below 64) of block stride i, i < count; surplus bits of the last byte are zero.
+void ck_transfer_pack(ck_aes isa, const uint64_t *blocks, size_t stride, size_t count, unsigned bit, uint8_t *out);
+
 // ---- SoftSpoken ------------------------------------------------------------------------------------------------
 
 /// Correlated transfers of one tile, and bytes of one of its rows of bits.
