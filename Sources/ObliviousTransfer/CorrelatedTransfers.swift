@@ -42,7 +42,7 @@ public final class CorrelatedSender {
   private let method: TransferMethod
   private let randomness: any RandomByteSource
   private var source: (any CorrelationExtension)?
-  private var isOver = false
+  private var hasBegun = false
   private(set) var next: UInt64 = 0
 
   /// D: 128 bits, the lowest of them one. Drawn by `begin`, erased by `end`.
@@ -66,7 +66,8 @@ public final class CorrelatedSender {
   /// Draws D and runs the set-up with the receiver's ``CorrelatedReceiver/begin()``.
   /// - Throws: ``ObliviousTransferError``, `TransportError`.
   public func begin() throws {
-    precondition(source == nil && !isOver, "a direction of transfers begins once")
+    precondition(!hasBegun, "a direction of transfers begins once")
+    hasBegun = true
     let bits = PackedBits(zeros: 128)
     randomness.fill(UnsafeMutableRawBufferPointer(bits.storage.buffer))
     bits[0] = 1
@@ -105,7 +106,7 @@ public final class CorrelatedSender {
 
   /// Forgets D and what was not drawn.
   public func end() {
-    isOver = true
+    hasBegun = true
     source = nil
     offset = SecretWords(zeros: 2)
   }
@@ -119,7 +120,7 @@ public final class CorrelatedReceiver {
   private let method: TransferMethod
   private let randomness: any RandomByteSource
   private var source: (any CorrelationExtension)?
-  private var isOver = false
+  private var hasBegun = false
   private(set) var next: UInt64 = 0
 
   /// See ``CorrelatedSender/init(channel:session:method:randomness:variant:)``.
@@ -138,7 +139,8 @@ public final class CorrelatedReceiver {
   /// Runs the set-up with the sender's ``CorrelatedSender/begin()``.
   /// - Throws: ``ObliviousTransferError``, `TransportError`.
   public func begin() throws {
-    precondition(source == nil && !isOver, "a direction of transfers begins once")
+    precondition(!hasBegun, "a direction of transfers begins once")
+    hasBegun = true
     switch method {
     case .softSpoken(let k):
       source = try SoftSpokenReceiver(
@@ -169,7 +171,7 @@ public final class CorrelatedReceiver {
 
   /// Forgets what was not drawn.
   public func end() {
-    isOver = true
+    hasBegun = true
     source = nil
   }
 }

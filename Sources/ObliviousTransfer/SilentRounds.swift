@@ -87,7 +87,7 @@ final class SilentSender: CorrelationExtension {
   private let channel: FramedChannel
   private let rounds: SilentRounds
   private let variant: CipherVariant
-  private let offset: (UInt64, UInt64)
+  private let offset: PackedBits
   private let sums = SecretWords(zeros: 2 * SilentParameters.depth)
   private let message = SecretWords(zeros: SilentParameters.frameBytes / 8)
 
@@ -100,8 +100,7 @@ final class SilentSender: CorrelationExtension {
       channel: channel, session: session, k: SilentParameters.bootstrap, offset: offset, randomness: randomness,
       variant: variant
     ).draw(SilentParameters.reserve, into: first.pointer)
-    let words = SoftSpokenLayout.words(offset.storage.pointer)
-    self.offset = (words[0], words[1])
+    self.offset = offset
     self.channel = channel
     self.variant = variant
     rounds = SilentRounds(session: session, first: first, variant: variant)
@@ -113,11 +112,12 @@ final class SilentSender: CorrelationExtension {
 
   private func makeGroup(_ first: Int, _ leaves: UnsafeMutablePointer<UInt64>) throws {
     let depth = SilentParameters.depth
+    let difference = SoftSpokenLayout.words(offset.storage.pointer)
     for index in 0..<SilentParameters.group {
       let tree = first + index
       let (nodes, transfers) = (leaves + 2 * SilentParameters.leaves * index, rounds.transfers(of: tree))
       (nodes[0], nodes[1]) = (transfers[0], transfers[1])
-      (nodes[2], nodes[3]) = (transfers[0] ^ offset.0, transfers[1] ^ offset.1)
+      (nodes[2], nodes[3]) = (transfers[0] ^ difference[0], transfers[1] ^ difference[1])
       ck_tree_expand(variant.kernel, rounds.keys(of: tree), UInt32(depth), nodes, sums.pointer)
       let part = message.pointer + 2 * (depth - 1) * index
       for word in 0..<2 * (depth - 1) { part[word] = sums.pointer[word] ^ transfers[2 + word] }
