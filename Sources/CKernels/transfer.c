@@ -44,7 +44,7 @@ void ck_transfer_combine(const uint64_t *blocks, size_t count, unsigned m, uint6
     const uint64_t *group = blocks + 2 * m * i;
     uint64_t low = 0, high = 0;
     for (unsigned l = m; l-- > 0;) {
-      const uint64_t carry = high >> 63;
+      const uint64_t carry = ck_opaque(high >> 63);
       high = (high << 1 | low >> 63) ^ group[2 * l + 1];
       low = (low << 1 ^ (0x87 & (0 - carry))) ^ group[2 * l];
     }

@@ -149,7 +149,9 @@ INLINE vec v_shift8(vec x) { EACH(i & 1 ? x.w[i - 1] : 0); }
 INLINE vec v_both(uint64_t v) { EACH(v); }
 INLINE vec v_counter(uint64_t c) { EACH(i & 1 ? 0 : c + (uint64_t)i / 2); }
 INLINE vec v_index(uint64_t j) { EACH(j + (uint64_t)i / 2); }
-INLINE vec v_equal(vec a, vec b) { EACH((((a.w[i] ^ b.w[i]) | (0 - (a.w[i] ^ b.w[i]))) >> 63) - 1); }
+INLINE vec v_equal(vec a, vec b) {
+  EACH(ck_opaque(((a.w[i] ^ b.w[i]) | (0 - (a.w[i] ^ b.w[i]))) >> 63) - 1);
+}
 INLINE void v_reduce(vec x, uint64_t *out) {
   out[0] = x.w[0] ^ x.w[2] ^ x.w[4] ^ x.w[6];
   out[1] = x.w[1] ^ x.w[3] ^ x.w[5] ^ x.w[7];

@@ -89,7 +89,7 @@ INLINE vec patched(const puncture_state *p, vec x, vec index) {
 }
 
 // All-ones or zero without a branch.
-static inline uint64_t mask_of(uint64_t bit) { return 0 - (bit & 1); }
+static inline uint64_t mask_of(uint64_t bit) { return 0 - ck_opaque(bit & 1); }
 
 TARGET static void puncture(const uint8_t *round_keys, unsigned depth, const uint64_t *known, uint64_t position,
                             uint64_t *leaves) {

@@ -55,7 +55,7 @@ enum BaseTransfer {
       // Both candidates are computed and written out, and a mask chooses.
       curve.encode(own, to: plain.pointer)
       curve.encode(curve.add(own, peer), to: shifted.pointer)
-      let mask = 0 &- choices[index]
+      let mask = UInt8(truncatingIfNeeded: secretMask(choices[index]))
       for place in 0..<point {
         answer[index * point + place] = (shifted.pointer[place] & mask) | (plain.pointer[place] & ~mask)
       }

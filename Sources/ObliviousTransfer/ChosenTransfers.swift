@@ -38,7 +38,7 @@ extension CorrelatedReceiver {
     let mask = NarrowWords.mask(bits)
     let (choice, word, pad, target) = (choices.storage.pointer, masked.pointer, pads.pointer, out.pointer)
     for index in 0..<count {
-      let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
+      let one = secretMask(PackedBits.bit(choice, at: index))
       let chosen = (word[2 * index] & ~one) | (word[2 * index + 1] & one)
       target[index] = (chosen ^ pad[index]) & mask
     }

@@ -95,13 +95,13 @@ extension CorrelatedReceiver {
     case .bits(let bits):
       let mask = NarrowWords.mask(bits)
       for index in 0..<count {
-        let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
+        let one = secretMask(PackedBits.bit(choice, at: index))
         pad[index] = (pad[index] &+ (difference[index] & one)) & mask
       }
     case .field:
       var over: UInt64 = 0
       for index in 0..<count {
-        let one = 0 &- UInt64(PackedBits.bit(choice, at: index))
+        let one = secretMask(PackedBits.bit(choice, at: index))
         over |= difference[index] >= PrimeField.modulus ? 1 : 0
         pad[index] = PrimeField.add(pad[index], difference[index] & one)
       }

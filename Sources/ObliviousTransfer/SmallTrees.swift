@@ -69,7 +69,7 @@ struct SmallTrees {
         // The side not taken: its sum is known, so the sibling of the missing node is.
         let (left, right) = (Self.sum(nodes, count: count), Self.sum(nodes + 16 * count, count: count))
         let (seed, sent) = (Self.words(seeds.pointer, index), Self.words(message.pointer, 2 * index))
-        let taken = 0 &- bit
+        let taken = secretMask(bit)
         let fix = (
           seed[0] ^ ((sent[0] ^ left.0) & taken) ^ ((sent[2] ^ right.0) & ~taken),
           seed[1] ^ ((sent[1] ^ left.1) & taken) ^ ((sent[3] ^ right.1) & ~taken)
@@ -91,7 +91,7 @@ struct SmallTrees {
   private func permute(_ nodes: UnsafeMutablePointer<UInt8>, offset: PackedBits, tree: Int) {
     let words = Self.words(nodes, 0)
     for level in 0..<k {
-      let swap = 0 &- UInt64(offset[tree * k + level])
+      let swap = secretMask(offset[tree * k + level])
       for low in 0..<leaves where low >> level & 1 == 0 {
         let high = low | 1 << level
         for word in 0..<2 {
@@ -129,7 +129,7 @@ struct SmallTrees {
   }
 
   /// All ones where the numbers agree, zero elsewhere, without a branch; numbers are below 2^63.
-  private static func mask(_ a: UInt64, _ b: UInt64) -> UInt64 { 0 &- (((a ^ b) &- 1) >> 63) }
+  private static func mask(_ a: UInt64, _ b: UInt64) -> UInt64 { secretMask(((a ^ b) &- 1) >> 63) }
 
   /// Blocks from block `index` on, as words.
   private static func words(_ bytes: UnsafeMutablePointer<UInt8>, _ index: Int) -> UnsafeMutablePointer<UInt64> {

@@ -103,7 +103,7 @@ final class SoftSpokenSender: CorrelationExtension {
       let column = SoftSpokenLayout.words(columns.pointer + width * (tree - 1))
       for bit in tree * k..<(tree + 1) * k {
         let row = SoftSpokenLayout.words(rows.pointer + width * bit)
-        let mask = 0 &- UInt64(offset[bit])
+        let mask = secretMask(offset[bit])
         for word in 0..<width / 8 { row[word] ^= column[word] & mask }
       }
     }

@@ -106,7 +106,7 @@ extension CorrelatedSender {
       let plane = corrections.pointer + power * PackedBits.byteCount(shape.count)
       let (low, high) = (multiples[2 << power], multiples[2 << power + 1])
       for transfer in 0..<shape.count {
-        let mask = 0 &- UInt64(PackedBits.bit(plane, at: transfer))
+        let mask = secretMask(PackedBits.bit(plane, at: transfer))
         blocks[2 * transfer] ^= low & mask
         blocks[2 * transfer + 1] ^= high & mask
       }

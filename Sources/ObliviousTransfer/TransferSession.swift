@@ -64,5 +64,9 @@ struct NumberedKey {
   }
 }
 
+/// All ones where the bit is one, zero where it is zero, for secret bits.
+@inline(__always)
+func secretMask(_ bit: some FixedWidthInteger) -> UInt64 { 0 &- ck_opaque(UInt64(truncatingIfNeeded: bit)) }
+
 /// Bytes of the round keys of one AES key.
 let roundKeyBytes = Int(CK_ROUND_KEY_BYTES)
