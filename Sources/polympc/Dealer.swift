@@ -6,15 +6,19 @@ struct Dealer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run the dealer: deal correlated randomness to pairs of parties.",
     discussion: """
-      TRUST. The dealer sees neither weights nor inputs nor results, and no message between the parties. But what it
-      deals hides them: a dealer that pools what it knows with the data owner learns the weights, and with the model
-      owner every input. Run it where neither party can look, for instance with a third organisation.
+      TRUST. The dealer sees neither weights nor inputs nor results, and no message
+      between the parties. But what it deals hides them: a dealer that pools what it
+      knows with the data owner learns the weights, and with the model owner every
+      input. Run it where neither party can look, for instance with a third
+      organisation.
 
-      It keeps nothing on disk. It sees the programs (layers and shapes), who asks, and how often.
+      It keeps nothing on disk. It sees the programs (layers and shapes), who asks,
+      and how often.
 
       Example:
         polympc keygen dealer
-        polympc dealer --identity dealer --listen 0.0.0.0:7800 --allow FINGERPRINT --allow FINGERPRINT
+        polympc dealer --identity dealer --listen 0.0.0.0:7800 --allow FINGERPRINT \\
+          --allow FINGERPRINT
 
       The same as a file, given by --config:
         identity: dealer

@@ -8,9 +8,11 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure a model's accuracy: in floats, in fixed point, and privately.",
     discussion: """
-      Runs the held-out samples through the float network and through the plan's fixed-point twin, which computes in
-      plain integers what the two parties compute together. With --private the same samples are also sent, one query
-      each, through a running data owner's daemon, and labels, latency and traffic are reported beside.
+      Runs the held-out samples through the float network and through the plan's
+      fixed-point twin, which computes in plain integers what the two parties
+      compute together. With --private the same samples are also sent, one query
+      each, through a running data owner's daemon, and labels, latency and traffic
+      are reported beside.
 
       Examples:
         polympc evaluate digits.model

@@ -5,8 +5,9 @@ struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a model's public plan, for the data owner.",
     discussion: """
-      The plan says which layers there are, their shapes, and how numbers are scaled. It holds no weight. The data owner's
-      daemon needs it, and refuses a model owner that has another one.
+      The plan says which layers there are, their shapes, and how numbers are
+      scaled. It holds no weight. The data owner's daemon needs it, and refuses a
+      model owner that has another one.
 
       Example:
         polympc export digits.model --output digits.plan

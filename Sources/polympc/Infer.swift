@@ -6,14 +6,17 @@ struct Infer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Classify inputs privately, through the data owner's daemon.",
     discussion: """
-      Reads PNG, NumPy (.npy, one sample or several), IDX (the format of MNIST, also .gz) and CSV files (values of a
-      sample a row, with or without its label behind them, also .gz). Integers are pixels in the network's units,
-      floating-point numbers lie in 0...1.
+      Reads PNG, NumPy (.npy, one sample or several), IDX (the format of MNIST, also
+      .gz) and CSV files (values of a sample a row, with or without its label behind
+      them, also .gz). Integers are pixels in the network's units, floating-point
+      numbers lie in 0...1.
 
       Examples:
         polympc infer --control data-owner.sock digit.png
-        polympc infer --control data-owner.sock t10k-images-idx3-ubyte.gz --index 7 --scores
-        polympc infer --control data-owner.sock digits.csv.gz --index '1440..<1450' --json
+        polympc infer --control data-owner.sock t10k-images-idx3-ubyte.gz \\
+          --index 7 --scores
+        polympc infer --control data-owner.sock digits.csv.gz \\
+          --index '1440..<1450' --json
       """)
 
   @Option(help: ArgumentHelp("The daemon's local socket.", valueName: "path"))

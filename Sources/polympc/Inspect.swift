@@ -6,8 +6,9 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a model or plan file holds, and what a query costs.",
     discussion: """
-      For a plan (the data owner's file) only what is public; for a model also where it comes from and the ranges that
-      its numbers were planned for, which are statistics of the weights.
+      For a plan (the data owner's file) only what is public; for a model also where
+      it comes from and the ranges that its numbers were planned for, which are
+      statistics of the weights.
 
       Examples:
         polympc inspect digits.model

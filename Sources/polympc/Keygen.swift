@@ -6,8 +6,9 @@ struct Keygen: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a daemon's identity and print its fingerprint.",
     discussion: """
-      The identity is a key (EC P-256, readable by you only) and a certificate signed by itself, in a folder of their
-      own. The peer pins the fingerprint: give it to the peer's operator over a path that you both trust.
+      The identity is a key (EC P-256, readable by you only) and a certificate
+      signed by itself, in a folder of their own. The peer pins the fingerprint:
+      give it to the peer's operator over a path that you both trust.
 
       Example:
         polympc keygen data-owner

@@ -7,37 +7,50 @@ struct Party: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run one of the two parties' daemons.",
     discussion: """
-      By default the two parties prepare alone, by lattice cryptography; with --source dealer they rely on a third
-      process (polympc dealer --help says whom one has to trust then). The model owner listens; the data owner dials it, keeps inferences prepared, and answers polympc infer over a
-      local socket. Either may be restarted without the other. SIGTERM ends a daemon after its running query.
+      By default the two parties prepare alone, by lattice cryptography; with
+      --source dealer they rely on a third process (polympc dealer --help says whom
+      one has to trust then). The model owner listens; the data owner dials it,
+      keeps inferences prepared, and answers polympc infer over a local socket.
+      Either may be restarted without the other. SIGTERM ends a daemon after its
+      running query.
 
       Examples:
-        polympc party --role model-owner --identity model-owner --model digits.model \\
-          --listen 0.0.0.0:7700 --allow DATA-OWNER-FINGERPRINT
-        polympc party --role data-owner --identity data-owner --plan digits.plan \\
-          --peer model.example:7700 --peer-fingerprint FINGERPRINT --control data-owner.sock
+        polympc party --role model-owner --identity model-owner \\
+          --model digits.model --listen 0.0.0.0:7700 --allow FINGERPRINT \\
+          --store model-owner.store
+        polympc party --role data-owner --identity data-owner \\
+          --plan digits.plan --peer model.example:7700 \\
+          --peer-fingerprint FINGERPRINT --control data-owner.sock \\
+          --store data-owner.store
         polympc party --config data-owner.yaml
 
-      With --store at both, what is prepared waits on disk and outlives restarts; else it is gone with its session.
+      With --store at both, what is prepared waits on disk and outlives restarts;
+      else it is gone with its session.
 
-      The files, with all keys and their defaults (those without one must be given, except store):
-        role: model-owner                      role: data-owner
-        identity: FOLDER                       identity: FOLDER
-        model: FILE                            plan: FILE
-        listen: HOST:PORT                      peer: {address: HOST:PORT, fingerprint: F}
-        peers: [F, ...]                        control: SOCKET
-        source: lattice                        source: lattice
-        lattice: {cache: 256}                  sessions: 1
-        store: {path: FILE, limit: 4096}       store: {path: FILE, limit: 4096}
-        threads: 1                             threads: 1
-        sessions: 16                           prepare: {level: 64, chunk: 16}
-        timeouts: {handshake: 10,              query: {timeout: 60, queue: 256, batch: 256}
-                   message: 60, idle: 86400}   timeouts: {handshake: 10, message: 60}
-        spin: 50                               spin: 50
-        admin: 127.0.0.1:9100                  admin: 127.0.0.1:9101
-        log: {level: info, format: text}       log: {level: info, format: text}
-      With source: dealer both name it: dealer: {address: HOST:PORT, fingerprint: F}.
-      Times are seconds, spin is microseconds, cache and limit are mebibytes. Paths start at the file's folder.
+      The files, with all keys and their defaults (those without one must be
+      given, except store):
+        role: model-owner               role: data-owner
+        identity: FOLDER                identity: FOLDER
+        model: FILE                     plan: FILE
+        listen: HOST:PORT               peer: {address: HOST:PORT,
+        peers: [F, ...]                        fingerprint: F}
+        source: lattice                 control: SOCKET
+        lattice: {cache: 256}           source: lattice
+        store: {path: FILE,             store: {path: FILE, limit: 4096}
+                limit: 4096}            prepare: {level: 64, chunk: 16}
+        threads: 1                      threads: 1
+        sessions: 16                    sessions: 1
+        timeouts: {handshake: 10,       timeouts: {handshake: 10, message: 60}
+                   message: 60,         query: {timeout: 60, queue: 256,
+                   idle: 86400}                 batch: 256}
+        spin: 50                        spin: 50
+        admin: 127.0.0.1:9100           admin: 127.0.0.1:9101
+        log: {level: info,              log: {level: info, format: text}
+              format: text}
+      With source: dealer both name it:
+        dealer: {address: HOST:PORT, fingerprint: F}
+      Times are seconds, spin is microseconds, cache and limit are mebibytes.
+      Paths start at the file's folder.
       """)
 
   @OptionGroup var daemon: DaemonOptions

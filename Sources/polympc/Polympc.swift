@@ -7,12 +7,15 @@ struct Polympc: ParsableCommand {
     commandName: "polympc",
     abstract: "Private neural-network inference between two organisations.",
     discussion: """
-      One side has a trained network, the other has data. Each runs a daemon; the two daemons compute the prediction
-      together, and neither shows the other what it has. They need nobody else; where a third party is trusted, a
-      dealer can hand out the correlated randomness instead (see polympc dealer --help for what it must not do).
+      One side has a trained network, the other has data. Each runs a daemon; the
+      two daemons compute the prediction together, and neither shows the other what
+      it has. They need nobody else; where a third party is trusted, a dealer can
+      hand out the correlated randomness instead (see polympc dealer --help for what
+      it must not do).
 
-      Exit codes: 0 success; 1 failure; 64 wrong usage; 65 a file or an input that cannot be used; 69 a daemon or peer
-      that cannot be reached or is busy; 73 a file that cannot be written; 75 too slow; 78 a wrong configuration.
+      Exit codes: 0 success; 1 failure; 64 wrong usage; 65 a file or an input that
+      cannot be used; 69 a daemon or peer that cannot be reached or is busy; 73 a
+      file that cannot be written; 75 too slow; 78 a wrong configuration.
       """,
     version: "polympc \(BuildVersion.number)",
     subcommands: [

@@ -5,8 +5,9 @@ struct Preprocess: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the data owner's daemon prepare inferences ahead of queries.",
     discussion: """
-      The daemon keeps its configured level prepared by itself; this adds to it, for instance before a burst. A query that
-      finds the store empty prepares on demand and says so.
+      The daemon keeps its configured level prepared by itself; this adds to it, for
+      instance before a burst. A query that finds the store empty prepares on demand
+      and says so.
 
       Examples:
         polympc preprocess --control data-owner.sock --count 200

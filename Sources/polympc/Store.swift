@@ -6,8 +6,9 @@ struct Store: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look at a store of prepared material.",
     discussion: """
-      Works while a daemon uses the store, and changes nothing. A row is the material of one inference; it serves once.
-      To burn everything, stop the daemon and delete the file: both sides let go of what the other lost.
+      Works while a daemon uses the store, and changes nothing. A row is the
+      material of one inference; it serves once. To burn everything, stop the daemon
+      and delete the file: both sides let go of what the other lost.
 
       Examples:
         polympc store data-owner.store

@@ -8,13 +8,15 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a network with polynomial activations and write its model file.",
     discussion: """
-      A preset names network, data set and schedule; every flag may change it. The model is calibrated on training samples
-      and planned, so that a model that cannot be run privately is refused here and not later.
+      A preset names network, data set and schedule; every flag may change it. The
+      model is calibrated on training samples and planned, so that a model that
+      cannot be run privately is refused here and not later.
 
       Examples:
         polympc train digits --output digits.model
         polympc train mnist --data-path mnist --output mnist.model --threads 2
-        polympc train cifar10 --data-path cifar-10-batches-bin --output resnet20.model --epochs 30
+        polympc train cifar10 --data-path cifar-10-batches-bin \\
+          --output resnet20.model --epochs 30
       """)
 
   @Argument(help: "Preset: digits, mnist, cifar10.")

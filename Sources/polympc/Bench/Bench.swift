@@ -8,17 +8,23 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure private inference between two processes.",
     discussion: """
-      Starts both parties (and a dealer, where that is the source) as processes of their own on loopback over mutual TLS,
-      each on one core with one thread, and measures at the data owner. Networks have random weights and the polynomial
+      Starts both parties (and a dealer, where that is the source) as processes of
+      their own on loopback over mutual TLS, each on one core with one thread, and
+      measures at the data owner. Networks have random weights and the polynomial
       0.01 x^2 + x. Cases:
-        lenet:poly:B  resnet20:poly:B  resnet18:poly:B  resnet18-imagenet:poly:B   B samples a query
-        square:N                                N squares
-        conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]      preparation of one layer with padding KERNEL/2, KERNEL 3
-        ole:N                                   preparation of N oblivious linear evaluations over F_p
-        cot:N[:silent|softspoken[:K]]           N correlated oblivious transfers; set-up of the pair apart
-        ntt:DEGREE[:VARIANT]                    transforms on one thread of one process: scalar, avx2 or avx512
-      With --role it plays one of them in the foreground, for two machines or an emulated link; without --identity
-      such a connection is plain TCP.
+        lenet:poly:B  resnet20:poly:B  resnet18:poly:B
+        resnet18-imagenet:poly:B            networks, B samples a query
+        square:N                            N squares
+        conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]  preparation of one layer, KERNEL 3,
+                                            padding KERNEL/2
+        ole:N                               preparation of N oblivious linear
+                                            evaluations over F_p
+        cot:N[:silent|softspoken[:K]]       N correlated oblivious transfers;
+                                            set-up of the pair apart
+        ntt:DEGREE[:VARIANT]                transforms, one thread of one
+                                            process: scalar, avx2 or avx512
+      With --role it plays one of them in the foreground, for two machines or an
+      emulated link; without --identity such a connection is plain TCP.
 
       Examples:
         polympc bench lenet:poly:1 square:65536
