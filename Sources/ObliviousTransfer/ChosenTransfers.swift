@@ -69,6 +69,10 @@ enum NarrowWords {
   static func pack(_ words: SecretWords, bits: Int) -> SecretBytes {
     let out = SecretBytes(zeros: byteCount(words.count, bits: bits))
     let (source, target, mask) = (words.pointer, out.pointer, mask(bits))
+    if bits == 64 {
+      UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: out.count)
+      return out
+    }
     var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
     for index in 0..<words.count {
       pending |= UInt128(source[index] & mask) << UInt128(held)
@@ -86,6 +90,7 @@ enum NarrowWords {
 
   static func unpack(_ bytes: SecretBytes, count: Int, bits: Int) -> SecretWords {
     let out = SecretWords(uninitialized: count)
+    if bits == 64 { return Self.words(bytes) }
     let (source, target, mask) = (bytes.pointer, out.pointer, mask(bits))
     var (pending, held, place): (UInt128, Int, Int) = (0, 0, 0)
     for index in 0..<count {
