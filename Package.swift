@@ -75,8 +75,9 @@ let package = Package(
       "Daemons",
       [
         "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks",
-        "ObliviousTransfer", "Programs",
-        "ProtocolDescriptors", "Randomness", "Rings", "Transport", "TwoParty", "Yams", "FlyingFox", logging,
+        "ObliviousTransfer", "Packing", "Programs", "ProtocolDescriptors", "Randomness", "Rings", "Transport",
+        "TwoParty",
+        "Yams", "FlyingFox", logging,
       ]),
     .executableTarget(
       name: "polympc",

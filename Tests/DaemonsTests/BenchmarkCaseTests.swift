@@ -38,13 +38,23 @@ struct BenchmarkCaseTests {
     arguments: [
       "", ":", "vgg:poly:1", "lenet", "lenet:relu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
       "square", "square:0", "square:x", "conv", "conv:1:1", "conv:0:1:8", "conv:1:1:8:16", "conv:1:1:8:3:0",
-      "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "ole", "ole:0", "ole:-1", "ole:99999999999999999999", "ntt",
+      "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "respond:1", "ole", "ole:0", "ole:-1", "ole:99999999999999999999",
+      "ntt",
       "cot", "cot:0", "cot:1:iknp", "cot:1:softspoken:3", "cot:1:softspoken:4:4", "cot:1:silent:4", "ntt:1000", "ntt:8",
       "ntt:32768", "ntt:8192:sse", "ntt:8192:scalar:1",
     ])
   func refused(name: String) {
     let error = #expect(throws: DaemonsError.self) { try BenchmarkCase(name) }
     #expect(error?.description.contains("conv:IN:OUT:SIZE") == true)
+  }
+
+  @Test("Responses are right on any number of threads", arguments: [1, 2])
+  func responses(threads: Int) throws {
+    guard case .responses(let geometry) = try BenchmarkCase("respond:8:10:20:3").kind else { return }
+    let result = try ResponseBenchmark.run(
+      name: "respond:8:10:20:3", geometry: geometry, threads: threads, repetitions: 2, net: "local")
+    #expect(result.maxAbsErr <= 64 && result.allS.count == 2 && result.threads == threads)
+    #expect(result.bytesTotal % 71680 == 0 && result.bytesTotal > 0)
   }
 
   @Test("A transform's timing checks itself")

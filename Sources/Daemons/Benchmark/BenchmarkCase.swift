@@ -10,6 +10,8 @@ public struct BenchmarkCase: Equatable, Sendable {
     case network(String, batch: Int)
     /// One linear layer in Z_2^64.
     case linear(LinearGeometry)
+    /// The model owner's computation for such a layer, in one process.
+    case responses(LinearGeometry)
     /// Oblivious linear evaluations over F_p.
     case evaluations(Int)
     /// Correlated oblivious transfers.
@@ -27,7 +29,8 @@ public struct BenchmarkCase: Equatable, Sendable {
   public static let forms = [
     "NETWORK:poly:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
     "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
-    "ole:N", "cot:N[:silent|softspoken[:K]]", "ntt:DEGREE[:scalar|avx2|avx512]",
+    "respond:IN:OUT:SIZE[:KERNEL[:STRIDE]]", "ole:N", "cot:N[:silent|softspoken[:K]]",
+    "ntt:DEGREE[:scalar|avx2|avx512]",
   ]
 
   private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
@@ -42,6 +45,8 @@ public struct BenchmarkCase: Equatable, Sendable {
       kind = .network("square:\(try parts.number("elements", 1...1 << 22))", batch: 1)
     case "conv":
       kind = .linear(try Self.geometry(&parts))
+    case "respond":
+      kind = .responses(try Self.geometry(&parts))
     case "ole":
       kind = .evaluations(try parts.number("elements", 1...1 << 24))
     case "cot":
@@ -70,13 +75,13 @@ public struct BenchmarkCase: Equatable, Sendable {
     switch kind {
     case .network: .online
     case .linear, .evaluations, .transfers: .preprocessing
-    case .transform: .kernel
+    case .transform, .responses: .kernel
     }
   }
 
   /// Whether two parties run it.
   public var hasParties: Bool {
-    if case .transform = kind { false } else { true }
+    defaultPhase != .kernel
   }
 
   private static func geometry(_ parts: inout CaseParts) throws -> LinearGeometry {

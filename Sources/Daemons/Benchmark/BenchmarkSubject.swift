@@ -32,7 +32,8 @@ extension BenchmarkCase {
     case .evaluations(let count):
       let squares = SquareSubject(count)
       return (try squares.model(), try agreement(squares.program))
-    case .transform, .transfers: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
+    case .transform, .responses, .transfers:
+      throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
     }
   }
 
@@ -50,7 +51,8 @@ extension BenchmarkCase {
       return BenchmarkQuestion(
         program: squares.program, agreement: try agreement(squares.program), samples: [squares.input],
         expected: [squares.output], unit: 1, elements: count)
-    case .transform, .transfers: throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
+    case .transform, .responses, .transfers:
+      throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
     }
   }
 

@@ -17,6 +17,8 @@ struct Bench: ParsableCommand {
         square:N                            N squares
         conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]  preparation of one layer, KERNEL 3,
                                             padding KERNEL/2
+        respond:IN:OUT:SIZE[:...]           of that, the model owner's computation
+                                            in one process, on --threads
         ole:N                               preparation of N oblivious linear
                                             evaluations over F_p
         cot:N[:silent|softspoken[:K]]       N correlated oblivious transfers;
@@ -134,15 +136,19 @@ struct Bench: ParsableCommand {
           reason: "transfers are preprocessing between the parties, on one thread, and serve no query")
       }
     }
-    guard case .transform(let degree, let variant) = benchmark.kind else {
-      return try BenchTrio(options: self, benchmark: benchmark).run()
+    guard !benchmark.hasParties else { return try BenchTrio(options: self, benchmark: benchmark).run() }
+    func refused(_ reason: String) -> DaemonsError { .input(source: "case \"\(benchmark.name)\"", reason: reason) }
+    guard phase == nil, inferences == 1 else { throw refused("it has no phases and prepares nothing") }
+    switch benchmark.kind {
+    case .transform(let degree, let variant):
+      guard threads == 1 else { throw refused("transforms run on one thread") }
+      return TransformBenchmark.run(
+        name: benchmark.name, degree: degree, variant: variant, repetitions: repetitions, net: net)
+    case .responses(let geometry):
+      return try ResponseBenchmark.run(
+        name: benchmark.name, geometry: geometry, threads: threads, repetitions: repetitions, net: net)
+    default: preconditionFailure("a case of two parties")
     }
-    guard phase == nil, threads == 1 else {
-      throw DaemonsError.input(
-        source: "case \"\(benchmark.name)\"", reason: "transforms have no phases and run on one thread")
-    }
-    return TransformBenchmark.run(
-      name: benchmark.name, degree: degree, variant: variant, repetitions: repetitions, net: net)
   }
 
   /// Results for people.
