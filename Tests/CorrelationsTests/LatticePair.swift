@@ -92,6 +92,7 @@ struct LatticePair {
 enum LatticePrograms {
   static let all: [(name: String, program: Program)] = [
     ("strides", strides()), ("groups", groups()), ("residual", residual()), ("wide", wide()), ("square", square(9000)),
+    ("early", early()),
   ]
 
   /// Stride 2 with and without padding, both truncations, both rings.
@@ -132,6 +133,25 @@ enum LatticePrograms {
     p.linear(3, kernel: 3, padding: 1)
     p.activation(20, .exact, to: .word)
     p.add(.globalSumPool, shape: TensorShape(vector: 3))
+    p.linear(2)
+    return p.finish(dropping: 8)
+  }
+
+  /// Local steps read tensors before the linear steps that choose their masks.
+  static func early() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 4, height: 6, width: 6))
+    p.add(.reshape, shape: p.shape)
+    let copy = p.last
+    p.linear(4, kernel: 3, padding: 1, from: 0)
+    let first = p.activation(20)
+    p.add(.add(leftShift: 0, rightShift: 0), from: [copy, first], shape: p.shape)
+    let sum = p.last
+    p.linear(4, kernel: 3, padding: 1, from: first)
+    let main = p.last
+    let side = p.linear(4, from: sum)
+    p.add(.add(leftShift: 0, rightShift: 0), from: [main, side], shape: p.shape)
+    p.activation(20, .exact, to: .word)
+    p.add(.globalSumPool, shape: TensorShape(vector: 4))
     p.linear(2)
     return p.finish(dropping: 8)
   }

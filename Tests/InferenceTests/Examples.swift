@@ -96,6 +96,24 @@ enum Examples {
     return p.finish(dropping: 12)
   }
 
+  /// Local steps read tensors before the linear steps that would choose their masks.
+  static func early() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 4, height: 6, width: 6))
+    p.add(.reshape, shape: p.shape)
+    let copy = p.last
+    p.linear(4, kernel: 3, padding: 1, from: 0)
+    let first = p.activation(26)
+    p.add(.add(leftShift: 2, rightShift: 0), from: [copy, first], shape: p.shape)
+    let sum = p.last
+    let main = p.linear(4, kernel: 3, padding: 1, from: first)
+    let side = p.linear(4, from: sum)
+    p.add(.add(leftShift: 0, rightShift: 0), from: [main, side], shape: p.shape)
+    p.activation(29, .exact, to: .word)
+    p.add(.globalSumPool, shape: vector(4))
+    p.linear(3)
+    return p.finish(dropping: 8)
+  }
+
   /// A polynomial on the input itself: the linear part is the identity.
   static func square(_ count: Int) -> Program {
     var p = ProgramAssembler(vector(count))

@@ -85,6 +85,13 @@ struct LatticeSessionTests {
     expectClose(example, try Duo(model: example.model()).run(batches: [inputs], prepared: 0), inputs)
   }
 
+  @Test("Local steps before the linear steps that would choose masks")
+  func early() throws {
+    let example = Example(Examples.early(), seed: 9)
+    let inputs = example.inputs(2, seed: 10)
+    expectClose(example, try Duo(model: example.model()).run(batches: [inputs], prepared: 2), inputs)
+  }
+
   @Test("A model's second session uses the first one's transforms of weights and gives the same")
   func cachedWeights() throws {
     let example = Example(Examples.plain(), seed: 5)
