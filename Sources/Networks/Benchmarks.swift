@@ -5,7 +5,9 @@ public enum Benchmarks {
   /// A calibrated model by the name of a benchmark case.
   ///
   /// - Parameters:
-  ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, or `square:N` for N independent squares.
+  ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, with `:relu` behind it for ReLU instead of
+  ///     the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
+  ///     pixels, compared in BITS bits.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
   /// - Returns: nil where there is no such case.
@@ -20,7 +22,23 @@ public enum Benchmarks {
       graph = Builders.square(elements: elements)
       parameters = try Parameters.initialize(graph, seed: seed)
       try parameters.setActivation(of: graph, node: 1, square: 1, linear: 0, constant: 0)
-    } else if ["lenet", "resnet20", "resnet18", "resnet18-imagenet"].contains(name),
+    } else if parts.count == 3, ["relu", "maxpool"].contains(parts[0]), let elements = Int(parts[1]),
+      let bits = Int(parts[2])
+    {
+      // Twice the largest sample is planned for, and differences of maxima take another bit: just above half of that.
+      let exponent = bits - (parts[0] == "relu" ? 3 : 4) - options.inputBits
+      let magnitude = Float(Scalar.power(exponent)) * 1.01
+      graph =
+        parts[0] == "relu"
+        ? Builders.relu(elements: elements, magnitude: magnitude)
+        : Builders.maxPool(outputs: elements, magnitude: magnitude)
+      parameters = try Parameters.initialize(graph, seed: seed)
+    } else if parts.count == 2, parts[1] == "relu", networks.contains(String(parts[0])),
+      let named = Builders.named(String(parts[0]), activation: .relu, batchNorm: false)
+    {
+      graph = named
+      parameters = try Parameters.benchmarkPolynomial(graph, seed: seed)
+    } else if networks.contains(name),
       let named = Builders.named(name, batchNorm: false)
     {
       graph = named
@@ -33,6 +51,8 @@ public enum Benchmarks {
     try model.calibrate(samples: (0..<2).map { randomSample(graph, seed: seed &+ 1000 &+ $0) })
     return model
   }
+
+  private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
 
   /// A normalised sample whose raw values are uniform over their range.
   public static func randomSample(_ graph: Graph, seed: UInt64) -> [Float] {

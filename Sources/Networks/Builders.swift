@@ -4,7 +4,7 @@ import Rings
 public enum ActivationChoice: Hashable, Sendable {
   /// The trainable quadratic.
   case x2act(X2actSpec)
-  /// `max(x, 0)`; it trains, and cannot be planned for private inference in this version.
+  /// `max(x, 0)`, by comparisons.
   case relu
 
   /// The operation.
@@ -118,6 +118,24 @@ public enum Builders {
       name: "square", input: TensorShape(channels: elements, height: 1, width: 1),
       inputNormalization: .none(channels: elements))
     graph.append(.x2act(X2actSpec()), name: "square")
+    return graph
+  }
+
+  /// `elements` independent ReLUs of a vector whose raw values lie in `-magnitude...magnitude`.
+  public static func relu(elements: Int, magnitude: Float = 1) -> Graph {
+    var graph = Graph(
+      name: "relu", input: TensorShape(channels: elements, height: 1, width: 1),
+      inputNormalization: .none(channels: elements, magnitude: magnitude))
+    graph.append(.relu, name: "relu")
+    return graph
+  }
+
+  /// Maxima over 2x2 windows that give `outputs` results; raw values lie in `-magnitude...magnitude`.
+  public static func maxPool(outputs: Int, magnitude: Float = 1) -> Graph {
+    var graph = Graph(
+      name: "maxpool", input: TensorShape(channels: outputs, height: 2, width: 2),
+      inputNormalization: .none(channels: outputs, magnitude: magnitude))
+    graph.append(.maxPool(kernel: 2, stride: 2, padding: 0), name: "maxpool")
     return graph
   }
 

@@ -66,7 +66,8 @@ struct ErrorAnalysis {
         [Double](repeating: 0, count: before) + values + [Double](repeating: 0, count: after)
       }
       return TensorError(bound: padded(operands[0].bound), variance: padded(operands[0].variance))
-    case .batchNorm, .relu: preconditionFailure("refused before")
+    case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: return comparison(node, operands[0])
+    case .batchNorm: preconditionFailure("refused before")
     }
   }
 
@@ -83,6 +84,19 @@ struct ErrorAnalysis {
       let reach = Double(seen.maximum[input]) * margin
       result.bound[output] += (abs(weight) + 0.5 * step) * operand.bound[input] + 0.5 * step * reach
       result.variance[output] += weight * weight * operand.variance[input] + step * step * square / 12
+    }
+    return result
+  }
+
+  /// No function of a sign, and no maximum, enlarges an error; dropping bits at two parties adds up to a unit.
+  private func comparison(_ node: Node, _ operand: TensorError) -> TensorError {
+    let comparison = solver.comparison[node.id]!
+    guard comparison.droppedBits > 0 else { return operand }
+    var result = operand
+    for channel in comparison.scale.indices where !comparison.scale[channel].isNaN {
+      let unit = 1 / comparison.scale[channel]
+      result.bound[channel] += unit
+      result.variance[channel] += unit * unit / 6
     }
     return result
   }

@@ -72,6 +72,13 @@ public struct FloatExecutor: Sendable {
         return (factor * w1[index] * x + w2[index]) * x + b[index]
       }
     case .relu: return operands[0].map { max($0, 0) }
+    case .leakyRelu(let shift):
+      let slope = Float(Scalar.power(-shift))
+      return operands[0].map { $0 >= 0 ? $0 : slope * $0 }
+    case .clippedRelu(let upper): return operands[0].map { min(max($0, 0), upper) }
+    case .absolute: return operands[0].map { abs($0) }
+    case .maxPool(let kernel, let stride, let padding):
+      return FloatKernels.maxPool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
     case .averagePool(let kernel, let stride, let padding):
       return FloatKernels.averagePool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
     case .globalAveragePool:

@@ -89,6 +89,27 @@ enum FloatKernels {
     return output
   }
 
+  static func maxPool(
+    _ input: [Float], _ from: TensorShape, _ to: TensorShape, kernel: Int, stride: Int, padding: Int
+  ) -> [Float] {
+    var output: [Float] = []
+    output.reserveCapacity(to.count)
+    for channel in 0..<to.channels {
+      for y in 0..<to.height {
+        for x in 0..<to.width {
+          var largest = -Float.infinity
+          for row in max(y * stride - padding, 0)..<min(y * stride - padding + kernel, from.height) {
+            for column in max(x * stride - padding, 0)..<min(x * stride - padding + kernel, from.width) {
+              largest = max(largest, input[(channel * from.height + row) * from.width + column])
+            }
+          }
+          output.append(largest)
+        }
+      }
+    }
+    return output
+  }
+
   static func averagePool(
     _ input: [Float], _ from: TensorShape, _ to: TensorShape, kernel: Int, stride: Int, padding: Int
   ) -> [Float] {

@@ -3,7 +3,8 @@ import Rings
 /// Removes batch normalisation from a trained network.
 public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
-  /// part of its weights and bias; any other BN becomes a 1x1 convolution with one channel per group.
+  /// part of its weights and bias; any other BN becomes a 1x1 convolution with one channel per group. A maximum that reads a
+  /// monotone activation changes places with it.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
@@ -38,7 +39,22 @@ public enum Folding {
         result[place[node.id], .bias] = affine.offsets.map { Float($0) }
       }
     }
-    return (folded, result)
+    return (poolingFirst(folded), result)
+  }
+
+  /// Takes maxima before the monotone activation that they would read: the results are the same, and fewer elements are
+  /// compared.
+  private static func poolingFirst(_ graph: Graph) -> Graph {
+    var graph = graph
+    for node in graph.nodes {
+      guard case .maxPool = node.operation, graph.nodes[node.inputs[0]].operation.isMonotone else { continue }
+      let operand = node.inputs[0]
+      guard graph.nodes.allSatisfy({ $0.id == node.id || !$0.inputs.contains(operand) }) else { continue }
+      let activation = graph.nodes[operand]
+      (graph.nodes[operand].operation, graph.nodes[node.id].operation) = (node.operation, activation.operation)
+      (graph.nodes[operand].name, graph.nodes[node.id].name) = (node.name, activation.name)
+    }
+    return graph
   }
 
   private static func withBias(_ operation: Operation) -> Operation? {

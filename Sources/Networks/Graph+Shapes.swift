@@ -107,7 +107,22 @@ extension Graph {
     case .x2act(let spec):
       guard spec.scale.isFinite, spec.scale > 0 else { throw invalid(index, "its scale must be positive") }
       return from
-    case .relu: return from
+    case .relu, .absolute: return from
+    case .leakyRelu(let shift):
+      guard (1...20).contains(shift) else {
+        throw invalid(index, "its slope is 2^-\(shift), and must be 2^-1 to 2^-20")
+      }
+      return from
+    case .clippedRelu(let upper):
+      guard upper.isFinite, upper > 0, upper < 65536 else {
+        throw invalid(index, "its upper bound must lie between 0 and 65536")
+      }
+      return from
+    case .maxPool(let kernel, let stride, let padding):
+      guard kernel >= 2, padding < kernel else {
+        throw invalid(index, "its window must have two pixels a side, and more than its padding")
+      }
+      return try windowed(index, from, from.channels, kernel, stride, padding)
     case .averagePool(let kernel, let stride, let padding):
       guard padding < kernel else { throw invalid(index, "its padding must be smaller than its window") }
       return try windowed(index, from, from.channels, kernel, stride, padding)

@@ -57,6 +57,14 @@ public enum Operation: Codable, Hashable, Sendable {
   case x2act(X2actSpec)
   /// `max(x, 0)`.
   case relu
+  /// `x` where it is not negative, `x / 2^shift` elsewhere.
+  case leakyRelu(shift: Int)
+  /// `min(max(x, 0), upper)`; ReLU6 with 6.
+  case clippedRelu(upper: Float)
+  /// `|x|`.
+  case absolute
+  /// The maximum over square windows; pixels outside the picture take no part.
+  case maxPool(kernel: Int, stride: Int, padding: Int)
   /// The mean over square windows; padded zeros count as elements.
   case averagePool(kernel: Int, stride: Int, padding: Int)
   /// The mean over each channel's picture.
@@ -78,6 +86,10 @@ public enum Operation: Codable, Hashable, Sendable {
     case .batchNorm: "bn"
     case .x2act: "x2act"
     case .relu: "relu"
+    case .leakyRelu: "leaky-relu"
+    case .clippedRelu: "clipped-relu"
+    case .absolute: "abs"
+    case .maxPool: "maxpool"
     case .averagePool: "avgpool"
     case .globalAveragePool: "global-avgpool"
     case .flatten: "flatten"
@@ -98,7 +110,23 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether it is an activation function.
   public var isActivation: Bool {
     switch self {
-    case .x2act, .relu: true
+    case .x2act, .relu, .leakyRelu, .clippedRelu, .absolute: true
+    default: false
+    }
+  }
+
+  /// Whether it is computed by comparisons.
+  public var isComparison: Bool {
+    switch self {
+    case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: true
+    default: false
+    }
+  }
+
+  /// Whether a maximum may be taken before it as well as behind it.
+  var isMonotone: Bool {
+    switch self {
+    case .relu, .leakyRelu, .clippedRelu: true
     default: false
     }
   }

@@ -27,11 +27,14 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
   public var failureBudget: Double
   /// Whether a plan above the budget is accepted.
   public var allowExceeding: Bool
+  /// What the digits of comparisons are chosen for.
+  public var comparisons: ComparisonPreference
 
   /// Makes options.
   public init(
     inputBits: Int = 12, activationBits: Int = 12, weightBits: Int = 12, outputBits: Int = 12,
-    truncation: TruncationPolicy = .exact, failureBudget: Double = 0x1p-20, allowExceeding: Bool = false
+    truncation: TruncationPolicy = .exact, failureBudget: Double = 0x1p-20, allowExceeding: Bool = false,
+    comparisons: ComparisonPreference = .messages
   ) {
     self.inputBits = inputBits
     self.activationBits = activationBits
@@ -40,6 +43,20 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
     self.truncation = truncation
     self.failureBudget = failureBudget
     self.allowExceeding = allowExceeding
+    self.comparisons = comparisons
+  }
+
+  /// Reads options; files of earlier versions say nothing of comparisons.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    inputBits = try values.decode(Int.self, forKey: .inputBits)
+    activationBits = try values.decode(Int.self, forKey: .activationBits)
+    weightBits = try values.decode(Int.self, forKey: .weightBits)
+    outputBits = try values.decode(Int.self, forKey: .outputBits)
+    truncation = try values.decode(TruncationPolicy.self, forKey: .truncation)
+    failureBudget = try values.decode(Double.self, forKey: .failureBudget)
+    allowExceeding = try values.decode(Bool.self, forKey: .allowExceeding)
+    comparisons = try values.decodeIfPresent(ComparisonPreference.self, forKey: .comparisons) ?? .messages
   }
 
   func validate() throws {
@@ -70,8 +87,8 @@ public struct Plan: Codable, Hashable, Sendable {
   public var program: Program
   /// What the data owner hands in and gets back.
   public var input: InputSpec
-  /// Expected elements per inference whose truncation goes wrong by a whole turn, for each activation in the order of
-  /// the program's activation steps.
+  /// Expected elements per inference whose truncation or change of ring goes wrong by a whole turn, for each step that can
+  /// (`Program.turningSteps`).
   public var expectedFailures: [Double]
 
   /// Sum of ``expectedFailures``: an upper bound of the chance that an inference is wrong.
@@ -108,7 +125,7 @@ public struct Plan: Codable, Hashable, Sendable {
     guard input.classes.isEmpty || input.classes.count == program.output.shape.count else {
       throw NetworksError.malformed(what: "plan", reason: "it names \(input.classes.count) classes for another output")
     }
-    guard expectedFailures.count == program.activationSteps.count, expectedFailures.allSatisfy({ $0 >= 0 }) else {
+    guard expectedFailures.count == program.turningSteps.count, expectedFailures.allSatisfy({ $0 >= 0 }) else {
       throw NetworksError.malformed(what: "plan", reason: "its expected failures do not fit its program")
     }
   }

@@ -22,7 +22,7 @@ public enum Planner {
     try parameters.validate(for: graph)
     try calibration.validate(for: graph)
     try checkSupported(graph)
-    let rings = try rings(of: graph)
+    let rings = rings(of: graph)
     var solver = try ScaleSolver(graph: graph, parameters: parameters, calibration: calibration, options: options)
     try solver.solve()
     var emitter = Emitter(solver: solver, rings: rings)
@@ -46,6 +46,8 @@ private struct Emitter {
   var quantized = QuantizedModel()
   var failures: [Double] = []
   var place: [Int] = []
+  /// Steps whose tensor was brought into the other ring, and where.
+  var changed: [Int: Int] = [:]
   var errors: ErrorAnalysis
 
   init(solver: ScaleSolver, rings: [ModulusKind]) {
@@ -57,7 +59,10 @@ private struct Emitter {
   mutating func emit() throws {
     let graph = solver.graph
     for node in graph.nodes {
-      let inputs = node.inputs.indices.map { source(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0)) }
+      let ring = Planner.operandRing(node, rings[node.id])
+      let inputs = node.inputs.indices.map {
+        reading(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0), ring)
+      }
       errors.follow(node, node.inputs.indices.map { error(node.inputs[$0], .init(consumer: node.id, slot: $0)) })
       let operation = try operation(of: node)
       let scale = solver.scale[node.id]!
@@ -73,12 +78,14 @@ private struct Emitter {
         quantized.linear[steps.count] = layer
       case .x2act:
         emitActivation(node, &detail)
+      case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool:
+        emitComparison(node, &detail)
       default: break
       }
       place.append(append(node.name, operation, inputs, tensor, detail))
     }
     let last = graph.nodes.count - 1
-    let operand = source(last, ScaleSolver.Edge(consumer: graph.nodes.count, slot: 0))
+    let operand = reading(last, ScaleSolver.Edge(consumer: graph.nodes.count, slot: 0), .word)
     let from = steps[operand].tensor
     let droppedOutputBits = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
     let tensor = TensorInfo(
@@ -139,7 +146,19 @@ private struct Emitter {
       return .add(leftShift: shifts[0], rightShift: shifts[1])
     case .subsamplePad(let stride, let before, let after):
       return .subsamplePad(stride: stride, before: before, after: after)
-    case .batchNorm, .relu: preconditionFailure("refused before")
+    case .relu: return .comparison(spec(node, .relu))
+    case .leakyRelu(let shift): return .comparison(spec(node, .leakyReLU(shift: shift)))
+    case .clippedRelu(let upper):
+      let scale = solver.comparison[node.id]!.scale[0]
+      return .comparison(spec(node, .clip(upper: Int64((Double(upper) * scale).rounded()))))
+    case .absolute: return .comparison(spec(node, .absolute))
+    case .maxPool(let kernel, let stride, let padding):
+      let found = spec(node, .relu)
+      return .maxPool(
+        MaxPoolSpec(
+          window: WindowGeometry(kernel: kernel, stride: stride, padding: padding), droppedBits: found.droppedBits,
+          digits: found.digits))
+    case .batchNorm: preconditionFailure("refused before")
     }
   }
 
@@ -174,6 +193,44 @@ private struct Emitter {
     failures.append(variant(node) == .local ? localFailures(node) : 0)
     detail.clampedChannels = coefficients.clamped
     detail.rangeBits = bits(results.indices.reduce(0) { max($0, abs(results[$1]) * coefficients.resultLimit[$1]) })
+  }
+
+  // MARK: Comparisons
+
+  func spec(_ node: Node, _ function: ComparisonFunction) -> ComparisonSpec {
+    let scaling = solver.comparison[node.id]!
+    return ComparisonSpec(
+      droppedBits: scaling.droppedBits,
+      digits: ComparisonDigits(bits: scaling.bits, preferring: solver.options.comparisons), function: function)
+  }
+
+  mutating func emitComparison(_ node: Node, _ detail: inout StepDetail) {
+    let scaling = solver.comparison[node.id]!
+    // Shares that stay whole words of Z_2^64 turn as the values do, and nothing goes wrong.
+    failures.append(scaling.droppedBits > 0 || rings[node.id] == .field ? scaling.expectedTurns : 0)
+    detail.rangeBits = bits(scaling.largest)
+  }
+
+  /// A step's tensor in the ring in which it is read: behind a change of ring, if it lives in the other one.
+  mutating func reading(_ node: Int, _ edge: ScaleSolver.Edge, _ ring: ModulusKind) -> Int {
+    let index = source(node, edge)
+    let from = steps[index]
+    guard from.tensor.modulus != ring else { return index }
+    if let known = changed[index] { return known }
+    var tensor = from.tensor
+    tensor.modulus = ring
+    let scale = solver.rescaled[edge]?.scale ?? solver.scale[node]!
+    let mean = solver.calibration.nodes[node].mean
+    let area = Double(from.tensor.shape.count / max(mean.count, 1))
+    failures.append(
+      scale.indices.reduce(0) {
+        scale[$1].isNaN ? $0 : $0 + abs(scale[$1]) * Double(mean[$1]) * area * Scalar.power(-63)
+      })
+    var detail = details[index]
+    detail.weightBits = nil
+    detail.clampedChannels = nil
+    changed[index] = append(from.name + ".ring", .changeRing, [index], tensor, detail)
+    return changed[index]!
   }
 
   // MARK: Ranges

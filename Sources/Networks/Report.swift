@@ -28,8 +28,14 @@ public struct Report: Codable, Hashable, Sendable {
     public var droppedBits: Int?
     /// How it drops them.
     public var truncation: TruncationVariant?
-    /// Expected elements per inference that its truncation gets wrong.
+    /// Expected elements per inference that its truncation or change of ring gets wrong.
     public var expectedFailures: Double?
+    /// k: bits in which it compares.
+    public var comparisonBits: Int?
+    /// Comparisons in one sample.
+    public var comparisons: Int?
+    /// One-way messages that it takes.
+    public var messages: Int?
     /// Secret: gains, ranges, weights' bits, error bounds.
     public var detail: StepDetail?
   }
@@ -45,6 +51,8 @@ public struct Report: Codable, Hashable, Sendable {
 
   /// Multiplications with weights in one sample.
   public var multiplyAccumulates: Int { layers.reduce(0) { $0 + $1.multiplyAccumulates } }
+  /// Comparisons in one sample.
+  public var comparisons: Int { layers.reduce(0) { $0 + ($1.comparisons ?? 0) } }
   /// Weights, biases and trained parameters.
   public var parameters: Int { layers.reduce(0) { $0 + $1.parameters } }
 
@@ -74,7 +82,7 @@ public struct Report: Codable, Hashable, Sendable {
     name = program.name
     activationElements = program.activationElements
     expectedFailures = plan.expectedFailuresPerInference
-    let failures = Dictionary(uniqueKeysWithValues: zip(program.activationSteps, plan.expectedFailures))
+    let failures = Dictionary(uniqueKeysWithValues: zip(program.turningSteps, plan.expectedFailures))
     layers = program.steps.enumerated().map { index, step in
       var layer = Layer(
         index: index, name: step.name, operation: Self.label(step.operation), shape: Self.sides(step.tensor.shape),
@@ -88,6 +96,15 @@ public struct Report: Codable, Hashable, Sendable {
         layer.droppedBits = spec.droppedBits
         layer.truncation = spec.truncation
         layer.expectedFailures = failures[index]
+        layer.messages = 2
+      case .comparison, .maxPool, .argMax:
+        let schedule = program.comparisonSchedule(index)!
+        layer.droppedBits = program.comparisonDrops(index)
+        layer.expectedFailures = failures[index]
+        layer.comparisonBits = schedule.stages[0].digits.bits
+        layer.comparisons = schedule.stages.reduce(0) { $0 + $1.count }
+        layer.messages = schedule.stages.reduce(0) { $0 + $1.digits.messages }
+      case .changeRing: layer.expectedFailures = failures[index]
       case .output(let dropped): layer.droppedBits = dropped
       default: break
       }
@@ -135,7 +152,9 @@ public struct Report: Codable, Hashable, Sendable {
     let planned = layers.contains { $0.modulus != nil }
     let detailed = layers.contains { $0.detail != nil }
     var header = ["#", "layer", "operation", "shape", "MACs", "parameters"]
+    let compares = layers.contains { $0.comparisons != nil }
     if planned { header += ["ring", "f", "T", "truncation", "failures"] }
+    if compares { header += ["k", "comparisons", "messages"] }
     if detailed { header += ["w bits", "range bits", "gain", "error rms", "error max"] }
     var rows = [header]
     for layer in layers {
@@ -149,6 +168,10 @@ public struct Report: Codable, Hashable, Sendable {
           layer.truncation?.rawValue ?? "", layer.expectedFailures.map(Self.number) ?? "",
         ]
       }
+      if compares {
+        row += [layer.comparisonBits.map(String.init) ?? "", layer.comparisons.map(Self.count) ?? ""]
+        row += [layer.messages.map(String.init) ?? ""]
+      }
       if detailed { row += Self.cells(layer.detail) }
       rows.append(row)
     }
@@ -159,6 +182,11 @@ public struct Report: Codable, Hashable, Sendable {
     lines.append(summary)
     if let expectedFailures {
       lines.append("expected truncation failures per inference: \(Self.number(expectedFailures))")
+    }
+    if compares {
+      lines.append(
+        "\(Self.count(comparisons)) comparisons per inference; a value outside -2^(k-1) ..< 2^(k-1) takes the sign of its "
+          + "bit k - 1 and gives a wrong result, not a leak (`evaluate` counts such values)")
     }
     if let clamped = clampedChannels, clamped > 0 {
       lines.append("channels with a square coefficient raised to the smallest that fits: \(clamped)")

@@ -122,7 +122,7 @@ extension ScaleSolver {
   }
 
   /// Scales that identity shortcuts ask of an open region's root, through additions and pooling only.
-  private func forcedScales(_ index: Int) -> [(scale: [Double], label: Int)] {
+  func forcedScales(_ index: Int) -> [(scale: [Double], label: Int)] {
     let node = graph.nodes[index]
     var found: [(scale: [Double], label: Int)] = []
     switch node.operation {

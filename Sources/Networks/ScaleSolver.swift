@@ -36,6 +36,8 @@ struct ScaleSolver {
   var rescaled: [Edge: (scale: [Double], label: Int)] = [:]
   var droppedBits: [Int: Int] = [:]
   var square: [Int: SquareCoefficients] = [:]
+  /// What each comparison drops and in how many bits it runs.
+  var comparison: [Int: ComparisonScaling] = [:]
 
   static let largestWeight = 65535.0
   /// Weights before the output are not squared afterwards: 14 bits are as fine as the activations they meet.
@@ -64,6 +66,7 @@ struct ScaleSolver {
         store(
           0, [Double](repeating: Scalar.power(options.inputBits), count: shapes[0].channels), options.inputBits, true)
       case .x2act: try solveActivation(node)
+      case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: try solveComparison(node)
       default: break
       }
     }

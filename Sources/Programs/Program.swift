@@ -167,6 +167,16 @@ public struct Program: Codable, Hashable, Sendable {
     }
   }
 
+  /// Indices of the steps that may go wrong by a whole turn of a ring: activations, comparisons, changes of ring, in order.
+  public var turningSteps: [Int] {
+    steps.indices.filter {
+      switch steps[$0].operation {
+      case .activation, .comparison, .maxPool, .argMax, .changeRing: true
+      default: false
+      }
+    }
+  }
+
   /// Elements of all activations of one sample.
   public var activationElements: Int {
     activationSteps.reduce(0) { $0 + steps[$1].tensor.shape.count }

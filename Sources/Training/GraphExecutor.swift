@@ -199,6 +199,12 @@ public final class GraphExecutor {
         let factor = spec.squareFactor(elements: shapes[node.id].count)
         variables.append(tape.apply(.x2act(squareFactor: factor), operands + parameters(.w1, .w2, .b)))
       case .relu: variables.append(tape.apply(.relu, operands))
+      case .leakyRelu(let shift):
+        variables.append(tape.apply(.piecewise(slope: 1 / Float(1 << shift), upper: .infinity), operands))
+      case .clippedRelu(let upper): variables.append(tape.apply(.piecewise(slope: 0, upper: upper), operands))
+      case .absolute: variables.append(tape.apply(.piecewise(slope: -1, upper: .infinity), operands))
+      case .maxPool(let kernel, let stride, let padding):
+        variables.append(tape.apply(.maxPool(kernel: kernel, stride: stride, padding: padding), operands))
       case .averagePool(let kernel, let stride, let padding):
         variables.append(tape.apply(.averagePool(kernel: kernel, stride: stride, padding: padding), operands))
       case .globalAveragePool: variables.append(tape.apply(.globalAveragePool, operands))

@@ -27,8 +27,10 @@ public enum Primitive {
   /// `squareFactor * w1 x^2 + w2 x + b` of `x`, `w1`, `w2`, `b`, with one coefficient a layer or one a channel. A true
   /// quadratic: nothing clips `x`. (PolyMPCNet, X2act, with `squareFactor = c / sqrt(Nx)`.)
   case x2act(squareFactor: Float)
-  /// `max(x, 0)`.
-  case relu
+  /// `min(x, upper)` where `x > 0`, `slope * x` elsewhere.
+  case piecewise(slope: Float, upper: Float)
+  /// Maximum over square windows; pixels outside the picture take no part.
+  case maxPool(kernel: Int, stride: Int, padding: Int)
   /// Mean over square windows; padded zeros count.
   case averagePool(kernel: Int, stride: Int, padding: Int)
   /// Mean over each picture of a channel.
@@ -90,6 +92,9 @@ final class RuleContext {
 }
 
 extension Primitive {
+  /// `max(x, 0)`.
+  static var relu: Primitive { .piecewise(slope: 0, upper: .infinity) }
+
   /// The table of rules: one row a primitive.
   var rule: Rule {
     switch self {
@@ -98,7 +103,9 @@ extension Primitive {
     case .batchNorm(let epsilon, let momentum, let training, let statistics):
       BatchNormRule.rule(epsilon: epsilon, momentum: momentum, training: training, statistics: statistics)
     case .x2act(let factor): X2actRule.rule(squareFactor: factor)
-    case .relu: ReluRule.rule
+    case .piecewise(let slope, let upper): PiecewiseRule.rule(slope: slope, upper: upper)
+    case .maxPool(let kernel, let stride, let padding):
+      MaxPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
     case .averagePool(let kernel, let stride, let padding):
       AveragePoolRule.rule(kernel: kernel, stride: stride, padding: padding)
     case .globalAveragePool: GlobalAveragePoolRule.rule

@@ -12,6 +12,9 @@ struct BenchmarkCaseTests {
     #expect(try BenchmarkCase("lenet:poly:32").kind == .network("lenet", batch: 32))
     #expect(try BenchmarkCase("resnet18-imagenet:poly:1").kind == .network("resnet18-imagenet", batch: 1))
     #expect(try BenchmarkCase("square:65536").kind == .network("square:65536", batch: 1))
+    #expect(try BenchmarkCase("lenet:relu:3").kind == .network("lenet:relu", batch: 3))
+    #expect(try BenchmarkCase("relu:1048576").kind == .network("relu:1048576:20", batch: 1))
+    #expect(try BenchmarkCase("maxpool:16384:24").kind == .network("maxpool:16384:24", batch: 1))
     #expect(try BenchmarkCase("ole:1048576").kind == .evaluations(1 << 20))
     #expect(
       try BenchmarkCase("conv:64:32:56").kind
@@ -36,7 +39,8 @@ struct BenchmarkCaseTests {
   @Test(
     "that are none are refused in words that say which there are",
     arguments: [
-      "", ":", "vgg:poly:1", "lenet", "lenet:relu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
+      "", ":", "vgg:poly:1", "lenet", "lenet:gelu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
+      "relu", "relu:0", "relu:9:7", "relu:9:33", "relu:9:20:1", "maxpool:x", "lenet:relu:0",
       "square", "square:0", "square:x", "conv", "conv:1:1", "conv:0:1:8", "conv:1:1:8:16", "conv:1:1:8:3:0",
       "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "respond:1", "ole", "ole:0", "ole:-1", "ole:99999999999999999999",
       "ntt",

@@ -154,19 +154,9 @@ import Testing
       do { _ = try Samples.plan(graph, parameters) } catch { return "\(error)" }
       return ""
     }
-    let relu = try message(Builders.digits(activation: .relu))
-    #expect(relu.contains("conv1.act") && relu.contains("replace it by X2act"))
-
     var graph = Builders.digits(batchNorm: false)
     graph.nodes[2].operation = .convolution(ConvolutionSpec(outChannels: 16, kernel: 1))
     #expect(try message(graph).contains("reads another linear layer's output"))
-
-    graph = Builders.digits(batchNorm: false)
-    let fc = graph.nodes.count - 1
-    graph.append(.x2act(X2actSpec()), name: "extra", from: [fc])
-    graph.append(.add, name: "both", from: [fc, fc + 1])
-    let rings = try message(graph)
-    #expect(rings.contains("fc (linear)") && rings.contains("two rings"))
 
     graph = Graph(name: "sum", input: TensorShape(vector: 4), inputNormalization: .none(channels: 4))
     graph.append(.linear(outFeatures: 4, bias: true), name: "l1")

@@ -147,6 +147,9 @@ private struct Probe {
       .x2act(squareFactor: 0.7)
     },
     Row(description: "relu", shapes: [picture]) { .relu },
+    Row(description: "leaky", shapes: [picture]) { .piecewise(slope: 0.25, upper: .infinity) },
+    Row(description: "clipped", shapes: [picture]) { .piecewise(slope: 0, upper: 0.5) },
+    Row(description: "magnitude", shapes: [picture]) { .piecewise(slope: -1, upper: .infinity) },
     Row(description: "averagePool", shapes: [picture]) { .averagePool(kernel: 2, stride: 2, padding: 1) },
     Row(description: "globalAveragePool", shapes: [picture]) { .globalAveragePool },
     Row(description: "flatten", shapes: [picture]) { .flatten },
@@ -195,6 +198,37 @@ private struct Probe {
         #expect(error < tolerance)
       }
     }
+  }
+
+  @Test(arguments: [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 1)])
+  func maximaTakeTheLargestPixelAndItsGradient(kernel: Int, stride: Int, padding: Int) {
+    // All values differ, so that each window has one largest pixel.
+    let shape = Self.picture
+    let values = (0..<shape.count).map { Float(($0 * 37) % 241) }
+    let input = FloatTensor(shape: shape, values: values)
+    let made = Primitive.maxPool(kernel: kernel, stride: stride, padding: padding)
+    let output = Probe(made, [input], upstream: nil).output
+    let upstream = FloatTensor(shape: output.shape, values: (0..<output.count).map { Float($0 + 1) })
+    let probe = Probe(made, [input], upstream: upstream)
+    var (expected, gradient) = ([Float](), [Float](repeating: 0, count: shape.count))
+    for picture in 0..<shape.channels * shape.samples {
+      for row in 0..<output.shape.height {
+        for column in 0..<output.shape.width {
+          var best = -1
+          for y in row * stride - padding..<row * stride - padding + kernel {
+            for x in column * stride - padding..<column * stride - padding + kernel {
+              guard (0..<shape.height).contains(y), (0..<shape.width).contains(x) else { continue }
+              let place = (picture * shape.height + y) * shape.width + x
+              if best < 0 || values[place] > values[best] { best = place }
+            }
+          }
+          gradient[best] += Float(expected.count + 1)
+          expected.append(values[best])
+        }
+      }
+    }
+    #expect(probe.output.values == expected)
+    #expect(probe.gradients[0].values == gradient)
   }
 
   @Test func negativeInputReachesThePolynomial() {

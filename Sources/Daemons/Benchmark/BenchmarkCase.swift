@@ -27,7 +27,8 @@ public struct BenchmarkCase: Equatable, Sendable {
 
   /// The cases there are, for messages and help.
   public static let forms = [
-    "NETWORK:poly:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
+    "NETWORK:poly:BATCH or NETWORK:relu:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
+    "relu:N[:BITS]", "maxpool:N[:BITS]",
     "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
     "respond:IN:OUT:SIZE[:KERNEL[:STRIDE]]", "ole:N", "cot:N[:silent|softspoken[:K]]",
     "ntt:DEGREE[:scalar|avx2|avx512]",
@@ -43,6 +44,10 @@ public struct BenchmarkCase: Equatable, Sendable {
     switch parts.first {
     case "square":
       kind = .network("square:\(try parts.number("elements", 1...1 << 22))", batch: 1)
+    case let compared where ["relu", "maxpool"].contains(compared):
+      let count = try parts.number("results", 1...1 << 22)
+      let bits = parts.isEmpty ? 20 : try parts.number("bits", 8...32)
+      kind = .network("\(compared):\(count):\(bits)", batch: 1)
     case "conv":
       kind = .linear(try Self.geometry(&parts))
     case "respond":
@@ -55,10 +60,14 @@ public struct BenchmarkCase: Equatable, Sendable {
     case "ntt":
       kind = try Self.transform(&parts)
     case let network where Self.networks.contains(network):
-      guard parts.word() == "poly" else {
-        throw parts.refused("networks are measured with the polynomial activation, \(network):poly:BATCH")
+      let activation = parts.word()
+      guard activation == "poly" || activation == "relu" else {
+        throw parts.refused(
+          "networks are measured with the polynomial activation or ReLU, \(network):poly:BATCH or \(network):relu:BATCH"
+        )
       }
-      kind = .network(network, batch: try parts.number("batch", 1...256))
+      kind = .network(
+        activation == "relu" ? network + ":relu" : network, batch: try parts.number("batch", 1...256))
     default:
       throw parts.refused("this case is not known")
     }

@@ -62,9 +62,9 @@ enum X2actRule {
   }
 }
 
-/// `max(x, 0)`.
-enum ReluRule {
-  static var rule: Rule {
+/// `min(x, upper)` where `x > 0`, `slope * x` elsewhere: ReLU, leaky and clipped ReLU, and with slope -1 the magnitude.
+enum PiecewiseRule {
+  static func rule(slope: Float, upper: Float) -> Rule {
     Rule(
       shape: { $0[0] },
       forward: { context in
@@ -73,7 +73,7 @@ enum ReluRule {
         context.workers.eachChannel(output.shape.channels) { channel in
           let x = input.pointer + channel * count
           let y = output.pointer + channel * count
-          for index in 0..<count { y[index] = x[index] > 0 ? x[index] : 0 }
+          for index in 0..<count { y[index] = x[index] > 0 ? min(x[index], upper) : slope * x[index] }
         }
       },
       backward: { context in
@@ -84,10 +84,9 @@ enum ReluRule {
           let x = input.pointer + channel * count
           let g = gradient.pointer + channel * count
           let out = target.pointer + channel * count
-          if target.accumulate {
-            for index in 0..<count { out[index] += x[index] > 0 ? g[index] : 0 }
-          } else {
-            for index in 0..<count { out[index] = x[index] > 0 ? g[index] : 0 }
+          for index in 0..<count {
+            let share = g[index] * (x[index] > 0 ? (x[index] < upper ? 1 : 0) : slope)
+            out[index] = target.accumulate ? out[index] + share : share
           }
         }
       })

@@ -37,7 +37,7 @@ enum AveragePoolRule {
 
   /// Calls `body(output index, rows, columns)` for every window of a channel; rows count over all samples.
   @inline(__always)
-  private static func visit(
+  static func visit(
     _ input: BatchShape, _ output: BatchShape, _ kernel: Int, _ stride: Int, _ padding: Int,
     _ body: (Int, Range<Int>, Range<Int>) -> Void
   ) {
@@ -54,6 +54,48 @@ enum AveragePoolRule {
         }
       }
     }
+  }
+}
+
+/// Maximum over square windows; pixels outside the picture take no part. The gradient goes to the first largest pixel.
+enum MaxPoolRule {
+  static func rule(kernel: Int, stride: Int, padding: Int) -> Rule {
+    Rule(
+      shape: AveragePoolRule.rule(kernel: kernel, stride: stride, padding: padding).shape,
+      forward: { context in
+        let (input, output) = (context.inputs[0], context.output)
+        context.workers.eachChannel(output.shape.channels) { channel in
+          let y = output.pointer + channel * output.shape.channelStride
+          let x = input.pointer + channel * input.shape.channelStride
+          AveragePoolRule.visit(input.shape, output.shape, kernel, stride, padding) { out, rows, columns in
+            y[out] = x[largest(x, input.shape.width, rows, columns)]
+          }
+        }
+      },
+      backward: { context in
+        guard let target = context.addingTarget(0), let gradient = context.outputGradient else { return }
+        let input = context.inputs[0]
+        context.workers.eachChannel(gradient.shape.channels) { channel in
+          let g = gradient.pointer + channel * gradient.shape.channelStride
+          let x = input.pointer + channel * input.shape.channelStride
+          let out = target.pointer + channel * target.shape.channelStride
+          AveragePoolRule.visit(input.shape, gradient.shape, kernel, stride, padding) { index, rows, columns in
+            out[largest(x, input.shape.width, rows, columns)] += g[index]
+          }
+        }
+      })
+  }
+
+  /// Place of the first largest pixel of a window.
+  @inline(__always)
+  private static func largest(
+    _ x: UnsafeMutablePointer<Float>, _ width: Int, _ rows: Range<Int>, _ columns: Range<Int>
+  ) -> Int {
+    var best = rows.lowerBound * width + columns.lowerBound
+    for row in rows {
+      for column in columns where x[row * width + column] > x[best] { best = row * width + column }
+    }
+    return best
   }
 }
 

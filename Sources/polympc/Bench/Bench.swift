@@ -10,11 +10,14 @@ struct Bench: ParsableCommand {
     discussion: """
       Starts both parties (and a dealer, where that is the source) as processes of
       their own on loopback over mutual TLS, each on one core with one thread, and
-      measures at the data owner. Networks have random weights and the polynomial
-      0.01 x^2 + x. Cases:
+      measures at the data owner. Networks have random weights, and the polynomial
+      0.01 x^2 + x or ReLU. Cases:
         lenet:poly:B  resnet20:poly:B  resnet18:poly:B
         resnet18-imagenet:poly:B            networks, B samples a query
+        lenet:relu:B  resnet20:relu:B ...   the same networks with ReLU
         square:N                            N squares
+        relu:N[:BITS]  maxpool:N[:BITS]     N ReLUs, or maxima of 2x2 pixels,
+                                            compared in BITS bits, 20
         conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]  preparation of one layer, KERNEL 3,
                                             padding KERNEL/2
         respond:IN:OUT:SIZE[:...]           of that, the model owner's computation
