@@ -25,6 +25,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let linear: Key
     let ole: Key
     let transfers: CorrelatedSender
+    /// Absent where the program compares nothing.
+    let comparisons: ComparisonTransfersDataOwner?
   }
 
   /// A ring's secret key, transformed in that ring and in the one of decryption.
@@ -52,7 +54,6 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
   /// Makes the keys of the session and gives the public ones.
   /// - Throws: ``CorrelationError``, `TransportError`
   public func begin(program: Program) throws {
-    guard program.comparisonSteps.isEmpty else { throw CorrelationError.comparisonsNeedDealer }
     let seed = try peer.receive(.latticeSeed, byteCount: 32)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: seed), secret: secret)
@@ -72,7 +73,15 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
       randomness: session.secretStream(.latticeTransfers))
     try transfers.begin()
     tables.counter?.add("ot.base", 128)
-    state = State(session: session, linear: keys[0], ole: keys[1], transfers: transfers)
+    var comparisons: ComparisonTransfersDataOwner?
+    if !program.comparisonSteps.isEmpty {
+      comparisons = ComparisonTransfersDataOwner(peer: peer, sessionID: sessionID) {
+        session.secretStream(.latticeTransfers, step: Int($0))
+      }
+      try comparisons?.begin()
+    }
+    state = State(
+      session: session, linear: keys[0], ole: keys[1], transfers: transfers, comparisons: comparisons)
   }
 
   /// Nothing travels.
@@ -211,17 +220,26 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     }
   }
 
-  /// Comparisons take transfers that lattices do not make.
+  /// Masks of a run, apart from those of its step.
   public func masks(step: Int, stage: Int, count: Int, modulus: ModulusKind) throws -> [SecretWords] {
-    throw CorrelationError.comparisonsNeedDealer
+    let session = try current().session
+    let layer = ComparisonKey(step: step, stage: stage + 1).layer
+    let stream = session.secretStream(.mask, step: layer, serial: serials.lowerBound)
+    return serials.map { _ in tables.words(modulus, count: count, from: stream) }
   }
 
-  /// Comparisons take transfers that lattices do not make.
+  /// Transfers alone, one inference after the other.
   public func comparison(
     step: Int, stage: Int, of shape: ComparisonStage, compared: [SecretWords], operands: [SecretWords],
     offsets: [SecretWords], receive: (Int, consuming DataOwnerComparisonMaterial) -> Void
   ) throws {
-    throw CorrelationError.comparisonsNeedDealer
+    guard let comparisons = try current().comparisons else { preconditionFailure("the program compares nothing") }
+    for position in 0..<serials.count {
+      receive(
+        position,
+        try comparisons.material(
+          shape, compared: compared[position], operand: operands[position], offset: offsets[position]))
+    }
   }
 
   private func slotWords(_ elements: Int) -> SecretWords {

@@ -26,6 +26,8 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let linearKey: LatticePublicKey
     let oleKey: LatticePublicKey
     let transfers: CorrelatedReceiver
+    /// Absent where the program compares nothing.
+    let comparisons: ComparisonTransfersModelOwner?
   }
 
   /// - Parameters:
@@ -50,7 +52,6 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   /// Gives the public seed, takes the public keys.
   /// - Throws: ``CorrelationError``, `LatticeError`, `TransportError`
   public func begin(program: Program, weights: any WeightProvider) throws {
-    guard program.comparisonSteps.isEmpty else { throw CorrelationError.comparisonsNeedDealer }
     try peer.send(.latticeSeed, publicSeed)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: publicSeed), secret: secret)
@@ -65,8 +66,16 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       randomness: session.secretStream(.latticeTransfers))
     try transfers.begin()
     tables.counter?.add("ot.base", 128)
+    var comparisons: ComparisonTransfersModelOwner?
+    if !program.comparisonSteps.isEmpty {
+      comparisons = ComparisonTransfersModelOwner(peer: peer, sessionID: sessionID) {
+        session.secretStream(.latticeTransfers, step: Int($0))
+      }
+      try comparisons?.begin()
+    }
     state = State(
-      session: session, weights: weights, linearKey: linearKey, oleKey: oleKey, transfers: transfers)
+      session: session, weights: weights, linearKey: linearKey, oleKey: oleKey, transfers: transfers,
+      comparisons: comparisons)
   }
 
   /// Nothing travels.
@@ -144,11 +153,12 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     }
   }
 
-  /// Comparisons take transfers that lattices do not make.
+  /// Transfers alone, one inference after the other.
   public func comparison(
     step: Int, stage: Int, of shape: ComparisonStage, receive: (Int, consuming ModelOwnerComparisonMaterial) -> Void
   ) throws {
-    throw CorrelationError.comparisonsNeedDealer
+    guard let comparisons = try current().comparisons else { preconditionFailure("the program compares nothing") }
+    for position in 0..<serials.count { receive(position, try comparisons.material(shape)) }
   }
 
   private func products(_ state: State, step: Int, elements: Int) throws -> (alpha: SecretWords, u: SecretWords) {
@@ -217,6 +227,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   /// Forgets the keys.
   public func end() {
     state?.transfers.end()
+    state?.comparisons?.end()
     state = nil
   }
 

@@ -14,8 +14,6 @@ public enum CorrelationError: Error, CustomStringConvertible, Equatable {
   case partnerMissing(seconds: Int)
   /// The peer announced something else than was agreed.
   case unexpectedAnswer(what: String)
-  /// This way of preparation has no comparisons.
-  case comparisonsNeedDealer
   /// The order could not be read.
   case invalidOrder(reason: String)
 
@@ -34,8 +32,6 @@ public enum CorrelationError: Error, CustomStringConvertible, Equatable {
       "The other party did not reach the dealer within \(seconds) seconds; see that it runs and is given the same dealer."
     case .unexpectedAnswer(let what):
       "The peer's answer does not fit what was asked: \(what)."
-    case .comparisonsNeedDealer:
-      "The plan compares values (ReLU, maxima), for which lattices alone prepare nothing: give both parties a dealer."
     case .invalidOrder(let reason):
       "The order sent to the dealer was refused: \(reason)."
     }

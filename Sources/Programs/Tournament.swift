@@ -22,6 +22,18 @@ public struct Tournament: Hashable, Sendable {
   /// The rounds.
   public private(set) var stages: [TournamentStage] = []
 
+  /// Lists of places, one behind the other.
+  private struct Lists {
+    var places: [Int32] = []
+    /// Where each list begins, and where the last one ends.
+    var starts: [Int] = [0]
+
+    var count: Int { starts.count - 1 }
+    var longest: Int { (0..<count).reduce(0) { max($0, starts[$1 + 1] - starts[$1]) } }
+
+    mutating func close() { starts.append(places.count) }
+  }
+
   /// Maxima over windows, first along rows, then along columns: overlapping windows share the first part's results.
   ///
   /// - Parameter window: fits the picture, so that every window holds a pixel.
@@ -32,86 +44,112 @@ public struct Tournament: Hashable, Sendable {
       let start = index * window.stride - window.padding
       return max(start, 0)..<min(start + window.kernel, side)
     }
-    var rows: [[Int32]] = []
-    for channel in 0..<shape.channels {
-      for y in 0..<shape.height {
-        let line = (channel * shape.height + y) * shape.width
-        for x in 0..<pooled.width { rows.append(span(x, shape.width).map { Int32(line + $0) }) }
-      }
-    }
-    func columns(_ places: [Int32]) -> [[Int32]] {
-      var lists: [[Int32]] = []
+    let columns = (0..<pooled.width).map { span($0, shape.width) }
+    let rows = (0..<pooled.height).map { span($0, shape.height) }
+    // Rows that no window reads are left out.
+    var used = [Bool](repeating: false, count: shape.height)
+    for range in rows { for row in range { used[row] = true } }
+    if rows.allSatisfy({ $0.count == 1 }) {
+      // Only the rows of windows take part.
+      var lists = Lists()
       for channel in 0..<shape.channels {
-        for y in 0..<pooled.height {
-          for x in 0..<pooled.width {
-            lists.append(
-              span(y, shape.height).map { places[(channel * shape.height + $0) * pooled.width + x] })
-          }
+        for row in rows {
+          Self.append(columns, line: (channel * shape.height + row.lowerBound) * shape.width, to: &lists)
         }
       }
-      return lists
-    }
-    let isFlat = (0..<pooled.height).allSatisfy { span($0, shape.height).count == 1 }
-    if isFlat {
-      // Only the rows of windows take part.
-      play(columns(rows.indices.map(Int32.init)).map { rows[Int($0[0])] }, values: shape.count, isLast: true)
+      play(lists, values: shape.count, isLast: true)
       return
     }
-    // Rows that no window reads are left out.
-    var used = [Bool](repeating: false, count: rows.count)
-    for list in columns(rows.indices.map(Int32.init)) { for place in list { used[Int(place)] = true } }
-    var places = [Int32](repeating: 0, count: rows.count)
-    let kept = rows.indices.filter { used[$0] }
-    let (ends, values) = play(kept.map { rows[$0] }, values: shape.count, isLast: false)
-    for (place, end) in zip(kept, ends) { places[place] = end }
-    play(columns(places), values: values, isLast: true)
+    var lines = Lists()
+    for line in 0..<shape.channels * shape.height where used[line % shape.height] {
+      Self.append(columns, line: line * shape.width, to: &lines)
+    }
+    let (ends, values) = play(lines, values: shape.count, isLast: false)
+    // Rows in use before each row of a channel.
+    var rank = [0]
+    for row in 0..<shape.height { rank.append(rank[row] + (used[row] ? 1 : 0)) }
+    var lists = Lists()
+    lists.places.reserveCapacity(pooled.count * window.kernel)
+    for channel in 0..<shape.channels {
+      let first = channel * rank[shape.height]
+      for range in rows {
+        for column in 0..<pooled.width {
+          for row in range { lists.places.append(ends[(first + rank[row]) * pooled.width + column]) }
+          lists.close()
+        }
+      }
+    }
+    play(lists, values: values, isLast: true)
+  }
+
+  private static func append(_ columns: [Range<Int>], line: Int, to lists: inout Lists) {
+    for range in columns {
+      for column in range { lists.places.append(Int32(line + column)) }
+      lists.close()
+    }
   }
 
   /// The maximum of `count` values.
-  public init(count: Int) { play([(0..<Int32(count)).map { $0 }], values: count, isLast: true) }
+  public init(count: Int) {
+    var list = Lists()
+    list.places = (0..<Int32(count)).map { $0 }
+    list.close()
+    play(list, values: count, isLast: true)
+  }
 
   /// Adds rounds until each list has one value; in the last round of all, every list has its pair.
   ///
   /// - Returns: where each list's value lies, and how many values there are.
   @discardableResult
-  private mutating func play(_ lists: [[Int32]], values: Int, isLast: Bool) -> ([Int32], Int) {
-    var lists = lists
+  private mutating func play(_ given: Lists, values: Int, isLast: Bool) -> ([Int32], Int) {
+    var lists = given
     var values = values
     while true {
-      let longest = lists.reduce(0) { max($0, $1.count) }
+      let longest = lists.longest
       let ends = isLast && longest <= 2
       if longest <= 1, !ends { break }
       var stage = TournamentStage(values: values, left: [], right: [], rest: [])
-      for list in lists {
-        for place in stride(from: 0, to: list.count - 1, by: 2) {
-          stage.left.append(list[place])
-          stage.right.append(list[place + 1])
+      stage.left.reserveCapacity(lists.places.count / 2 + (ends ? lists.count : 0))
+      stage.right.reserveCapacity(stage.left.capacity)
+      for list in 0..<lists.count {
+        let (first, end) = (lists.starts[list], lists.starts[list + 1])
+        if ends, end - first == 1 {
+          stage.left.append(lists.places[first])
+          stage.right.append(lists.places[first])
         }
-        if ends, list.count == 1 {
-          stage.left.append(list[0])
-          stage.right.append(list[0])
+        for place in stride(from: first, to: end - 1, by: 2) {
+          stage.left.append(lists.places[place])
+          stage.right.append(lists.places[place + 1])
         }
+        // A value may wait for several overlapping windows; it is kept once for each, in the lists' order.
+        if !ends, (end - first) % 2 == 1 { stage.rest.append(lists.places[end - 1]) }
       }
-      // A value may wait for several overlapping windows; it is kept once for each, in the lists' order.
-      var pair: Int32 = 0
-      for index in lists.indices {
-        let list = lists[index]
-        var next: [Int32] = []
-        let pairs = ends ? 1 : list.count / 2
-        for _ in 0..<pairs {
-          next.append(pair)
-          pair += 1
-        }
-        if !ends, list.count % 2 == 1 {
-          next.append(Int32(stage.left.count + stage.rest.count))
-          stage.rest.append(list[list.count - 1])
-        }
-        lists[index] = next
-      }
+      lists = Self.next(lists, stage, ends: ends)
       stages.append(stage)
       values = stage.results
       if ends { break }
     }
-    return (lists.map { $0.first ?? 0 }, values)
+    return (lists.places, values)
+  }
+
+  /// The lists of places in the array that a round leaves.
+  private static func next(_ lists: Lists, _ stage: TournamentStage, ends: Bool) -> Lists {
+    var next = Lists()
+    next.places.reserveCapacity(stage.results)
+    next.starts.reserveCapacity(lists.starts.count)
+    var (pair, waiting) = (Int32(0), Int32(stage.left.count))
+    for list in 0..<lists.count {
+      let size = lists.starts[list + 1] - lists.starts[list]
+      for _ in 0..<(ends ? 1 : size / 2) {
+        next.places.append(pair)
+        pair += 1
+      }
+      if !ends, size % 2 == 1 {
+        next.places.append(waiting)
+        waiting += 1
+      }
+      next.close()
+    }
+    return next
   }
 }

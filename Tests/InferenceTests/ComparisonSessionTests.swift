@@ -88,6 +88,27 @@ struct ComparisonSessionTests {
     }
   }
 
+  @Test(
+    "The two parties alone: ReLU, maxima and a label, X2act beside ReLU",
+    arguments: [
+      Examples.relu(3001), Examples.function(.clip(upper: 300), bits: 24, .bytes), Examples.mixed(),
+      Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
+      Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field),
+    ])
+  func alone(program: Program) throws {
+    let example = Example(program, seed: 13)
+    let inputs = example.inputs(3, seed: 14)
+    let outcome = try Duo(model: example.model()).run(batches: [[inputs[0]], Array(inputs[1...])], prepared: 2)
+    #expect(outcome.results.count == 3)
+    for (input, result) in zip(inputs, outcome.results) {
+      let expected = example.twin.run(input)
+      let largest = expected.map(abs).max()!
+      let worst = zip(result, expected).map { abs($0 - $1) }.max()!
+      // A label is right or wrong; a linear result of lattices may be off by 64 units, which later layers enlarge.
+      #expect(program.output.shape.count == 1 ? worst == 0 : worst * 16 <= largest, "off by \(worst) of \(largest)")
+    }
+  }
+
   @Test("X2act and ReLU in one network, a tensor read in both rings")
   func mixed() throws {
     let found = try distance(Examples.mixed(), seed: 7)
