@@ -2,9 +2,9 @@
 #include "field.h"
 #include "include/CKernels.h"
 
-// All ones where bit j of a byte is set.
+// All ones where bit j of a byte is set. By the sign, because compilers turn a mask made from a bit into a jump on a secret.
 static inline __attribute__((always_inline)) uint64_t mask_of(unsigned byte, size_t j) {
-  return 0 - (uint64_t)(byte >> j & 1);
+  return (uint64_t)((int64_t)((uint64_t)byte << (63 - j)) >> 63);
 }
 
 static inline __attribute__((always_inline)) uint64_t add_in(int modulus, uint64_t a, uint64_t b) {

@@ -17,11 +17,6 @@ enum ComparisonTransfers {
   /// Directions of one session, beside that of activations.
   static let (tableLane, factorLane): (UInt32, UInt32) = (1, 2)
 
-  /// Transfers of one bit of all joints of the tree: each joint's begin at a byte.
-  static func jointTransfers(_ stage: ComparisonStage) -> Int {
-    (stage.digits.count - 1) * 8 * ((stage.count + 7) / 8)
-  }
-
   /// A party's shares of all triples, tile by tile: b = zeros + ones of its own transfers, and ab = a b + zeros + pads.
   ///
   /// - Parameters:
@@ -119,7 +114,7 @@ final class ComparisonTransfersModelOwner {
       pads += try tables.bitTables(
         TableShape(count: stage.count, choiceBits: width), lanes: ComparisonDigits.lanes(index))
     }
-    let joints = ComparisonTransfers.jointTransfers(stage)
+    let joints = stage.jointTransfers
     let own = try tables.randomBits(joints, width: 2)
     // g = one - zero, h0 = -zero: the data owner's pad is zero + rho1 g.
     let (h, g) = try tables.randomWords(stage.count, modulus: modulus)
@@ -182,7 +177,7 @@ final class ComparisonTransfersDataOwner {
         TableShape(count: count, choiceBits: width), choices: choices, lanes: ComparisonDigits.lanes(index))
       low += width
     }
-    let joints = ComparisonTransfers.jointTransfers(stage)
+    let joints = stage.jointTransfers
     let other = try tables.randomBits(joints, width: 2)
     let (rho, h) = try tables.randomWords(count, modulus: modulus)
     let own = try factors.randomBits(joints, width: 2)

@@ -75,23 +75,54 @@ public struct CostModel: Sendable {
     try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
     for (index, step) in program.steps.enumerated() {
       let parts = CostSymbols.parts(program, index)
-      let charges = try parts.flatMap { part -> [(Descriptor, Selection)] in
+      let runs = program.comparisonSchedule(index)?.stages ?? []
+      let charges = try parts.enumerated().flatMap { number, part -> [(Descriptor, Selection)] in
         let values = counts.merging(part.values) { first, _ in first }
         var prepared = Selection(scope: part.name, variant: part.variant, values: values)
         if source == .lattice && phase == .offline {
           let packed = try packing.symbols(ofStep: index)
           prepared.values.merge(packed.values) { first, _ in first }
-          prepared.lists = packed.lists
+          prepared.lists = runs.isEmpty ? packed.lists : packing.lists(ofRun: runs[number])
         }
         let done = Selection(scope: nil, variant: part.variant, values: values)
         return [(try library.descriptor(part.name), done), (provider, prepared)]
       }
       try visit(index, step.name, parts[0].name, charges)
     }
+    if source == .lattice { try addTransfers(of: program, phase, bulk: bulk, to: &result) }
     try visit(nil, "end", provider.name, [(provider, frame("end"))])
     if let store { try visit(nil, "end", store.name, [(store, frame("end"))]) }
     if phase == .offline { result.messages = Self.ordered(result.messages, as: PreparationOrder(program), of: program) }
     return result
+  }
+
+  /// The set-up of both directions of transfers that comparisons draw from, and what the first bulk's extension sends: later ones
+  /// go on where it stopped. These frames stand in no order among the others', so they are in no flight.
+  private func addTransfers(
+    of program: Program, _ phase: CostPhase, bulk: Int, to result: inout CostPrediction
+  ) throws {
+    let runs = program.comparisonSteps.flatMap { program.comparisonSchedule($0)!.stages }
+    guard !runs.isEmpty, phase == .session || phase == .offline else { return }
+    let call = phase == .session ? "begin" : "draw"
+    let descriptor = try library.descriptor("ot")
+    var cost = CostSummary()
+    let directions = [
+      (CostParty.modelOwner, CostParty.dataOwner, runs.reduce(0) { $0 + bulk * $1.tableTransfers }),
+      (.dataOwner, .modelOwner, runs.reduce(0) { $0 + bulk * $1.factorTransfers }),
+    ]
+    for (sender, receiver, transfers) in directions {
+      for message in descriptor.messages
+      where message.phase == phase && message.scope == call && (message.variant ?? "silent") == "silent" {
+        let values = ["n": transfers]
+        let from = message.from == .sender ? sender : receiver
+        try cost.add(
+          Traffic(
+            from: from, to: from == sender ? receiver : sender, payloadBytes: try message.bytes.value(values),
+            frames: try message.frames?.value(values) ?? 1))
+      }
+    }
+    try result.total.add(cost)
+    result.steps.append(StepCost(index: nil, name: "transfers", operation: "ot", cost: cost))
   }
 
   /// Frames of a bulk in the order in which the data owner sends and takes them.

@@ -30,6 +30,7 @@ enum CostSymbols {
   static let lists: [String: [String: Set<String>]] = [
     "linear": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
     "x2act": ["transferFrames": ["tiles"]],
+    "comparison": ["digitFrames": ["width"], "factorFrames": ["words"]],
   ]
   static let variants: [String: Set<String>] = [
     "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],

@@ -33,6 +33,15 @@ struct PackingSymbols {
     }
   }
 
+  /// Lists of one run of comparisons: a frame a digit and inference, and one of words an inference.
+  func lists(ofRun stage: ComparisonStage) -> [String: [SymbolEntry]] {
+    let digits = stage.digits.widths.map { ["width": $0] }
+    return [
+      "digitFrames": Self.entries((0..<bulk).flatMap { _ in digits }),
+      "factorFrames": Self.entries((0..<bulk).map { _ in ["words": stage.count] }),
+    ]
+  }
+
   private mutating func linear(
     _ geometry: LinearGeometry, choosesMasks: Bool
   ) throws -> (values: [String: Int], lists: [String: [SymbolEntry]]) {

@@ -17,6 +17,15 @@ public struct ComparisonStage: Hashable, Sendable {
   }
 }
 
+extension ComparisonStage {
+  /// Transfers of one bit of all joints of the tree, each joint's beginning at a byte.
+  public var jointTransfers: Int { (digits.count - 1) * 8 * ((count + 7) / 8) }
+  /// Correlated transfers that one inference takes with the model owner as their sender: digits, joints, multiplexers.
+  public var tableTransfers: Int { digits.digitBits * count + jointTransfers + count }
+  /// Those with the data owner as their sender: joints, multiplexers.
+  public var factorTransfers: Int { jointTransfers + count }
+}
+
 /// What a step made of comparisons does, one run after the other.
 public struct ComparisonSchedule: Hashable, Sendable {
   /// The runs. The last one's results, or the halves' sums for a clip, are the step's tensor.

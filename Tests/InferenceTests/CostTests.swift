@@ -116,6 +116,27 @@ struct LatticeCostTests {
     #expect(try predict(.setup).messages.isEmpty)
   }
 
+  @Test("With comparisons, frames of transfers included", arguments: 4..<CostTests.programs.count, [1, 3])
+  func comparisons(index: Int, bulk: Int) throws {
+    let example = Example(CostTests.programs[index].program, seed: 27)
+    let model = try CostModel()
+    let outcome = try Duo(model: example.model()).run(
+      batches: [example.inputs(bulk, seed: 28)], prepared: bulk)
+    for (phase, meters) in [
+      (CostPhase.session, outcome.opening), (.offline, outcome.preparation), (.online, outcome.query),
+    ] {
+      let total = try model.predict(
+        program: example.program, phase: phase, batch: bulk, bulk: bulk, source: .lattice
+      ).total
+      let sent = total.traffic(from: .dataOwner, to: .modelOwner)
+      let received = total.traffic(from: .modelOwner, to: .dataOwner)
+      #expect(meters.payloadSent == sent.payloadBytes, "\(phase)")
+      #expect(meters.messagesSent == sent.frames, "\(phase)")
+      #expect(meters.payloadReceived == received.payloadBytes, "\(phase)")
+      #expect(meters.messagesReceived == received.frames, "\(phase)")
+    }
+  }
+
   @Test("Requests beyond the window take turns with their answers, as predicted")
   func window() throws {
     var assembler = ProgramAssembler(Examples.vector(1_000_000))
