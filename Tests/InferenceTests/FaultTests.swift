@@ -116,7 +116,8 @@ struct LatticeFaultTests {
   @Test("Bits of payloads: no hang and no crash, whatever TLS would have stopped", arguments: Duo.Link.allCases)
   func payloads(link: Duo.Link) throws {
     let example = Example(Self.program(), seed: 47)
-    let duo = Duo(model: try example.model())
+    // What a worker throws reaches its session.
+    let duo = Duo(model: try example.model(), threads: 2)
     let inputs = example.inputs(1, seed: 48)
     let clean = try duo.run(batches: [inputs], prepared: 1, fault: .count, on: link, idle: .seconds(60))
     let faults = FaultRunner.payloadFaults(clean.frames)
