@@ -1,12 +1,13 @@
 import ArgumentParser
 import Foundation
 import Networks
+import Programs
 import Rings
 import Training
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a network with polynomial activations and write its model file.",
+    abstract: "Train a network with polynomial activations, or ReLU, and write its model file.",
     discussion: """
       A preset names network, data set and schedule; every flag may change it. The
       model is calibrated on training samples and planned, so that a model that
@@ -30,6 +31,12 @@ struct Train: ParsableCommand {
 
   @Option(help: "Network: \(Builders.names.joined(separator: ", ")).")
   var network: String?
+
+  @Flag(help: "ReLU everywhere instead of polynomials: exact, by comparisons.")
+  var relu = false
+
+  @Option(help: "What comparisons save: messages (for links of long delay) or bytes.")
+  var comparisons: ComparisonPreference = .messages
 
   @Option(help: "Passes over the training samples.")
   var epochs: Int?
@@ -108,6 +115,7 @@ struct Train: ParsableCommand {
     var configuration = Recipes.recipe(
       for: preset, path: dataPath, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     configuration.network = network ?? configuration.network
+    configuration.usesRelu = relu
     configuration.epochs = epochs ?? configuration.epochs
     configuration.batch = batch ?? configuration.batch
     configuration.learningRate = learningRate ?? configuration.learningRate
@@ -121,7 +129,7 @@ struct Train: ParsableCommand {
     _ result: TrainingResult, _ data: DataSplit, _ configuration: TrainingConfiguration, _ accuracy: Double
   ) throws -> ModelFile {
     var file = ModelFile(
-      graph: result.graph, parameters: result.parameters,
+      graph: result.graph, parameters: result.parameters, options: PlannerOptions(comparisons: comparisons),
       provenance: [
         "data": configuration.data.rawValue, "seed": "\(configuration.seed)",
         "epochs": "\(result.history.epochs.count)",
@@ -137,6 +145,8 @@ struct Train: ParsableCommand {
     return file
   }
 }
+
+extension ComparisonPreference: @retroactive ExpressibleByArgument {}
 
 /// Shows a training run: a progress line on a terminal, a line an epoch everywhere.
 private struct TrainingView {

@@ -36,6 +36,20 @@ struct QueryTests {
     #expect(!FileManager.default.fileExists(atPath: site.path("control.sock")))
   }
 
+  @Test("A network with ReLU: the twin's scores, and what inspect says of its comparisons")
+  func relu() throws {
+    let site = try Site(model: try TinyModel(activation: .relu))
+    _ = try site.startAll()
+    for seed in 1...3 as ClosedRange<UInt64> { #expect(try site.isAnswered(seed)) }
+    let outcome = try site.run("inspect", "tiny.plan")
+    #expect(outcome.code == 0 && outcome.output.contains("comparisons per inference"), "\(outcome.error)")
+    let trained = try site.run(
+      "train", "digits", "--relu", "--comparisons", "bytes", "--epochs", "1", "--output", "relu.model", "--json")
+    #expect(trained.code == 0, "\(trained.error)")
+    let model = try ModelFile.load(from: site.path("relu.model"))
+    #expect(model.options.comparisons == .bytes && !(try model.planned()).plan.program.comparisonSteps.isEmpty)
+  }
+
   @Test("Several sessions and many clients at once")
   func atOnce() throws {
     let site = try Site()

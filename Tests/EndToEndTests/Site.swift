@@ -9,8 +9,8 @@ struct TinyModel {
   let file: ModelFile
   let planned: PlannedModel
 
-  init(seed: UInt64 = 1) throws {
-    let graph = Builders.digits()
+  init(seed: UInt64 = 1, activation: ActivationChoice = .x2act(X2actSpec())) throws {
+    let graph = Builders.digits(activation: activation)
     var file = ModelFile(
       graph: graph, parameters: try Parameters.benchmarkPolynomial(graph, seed: seed), provenance: ["data": "none"])
     try file.calibrate(samples: (0..<4).map { Benchmarks.randomSample(graph, seed: 70 + $0) })
@@ -43,8 +43,8 @@ final class Site: @unchecked Sendable {
   let model: TinyModel
   private(set) var daemons: [DaemonProcess] = []
 
-  init() throws {
-    model = try Self.model.get()
+  init(model given: TinyModel? = nil) throws {
+    model = try given ?? Self.model.get()
     // Short, because the path of a socket has at most 107 bytes.
     folder = URL(fileURLWithPath: "/tmp/polympc-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -17,6 +17,16 @@ struct LinkFaultTests {
   @Test("Frames lost, doubled, misplaced, cut, stalled, and bits of every header field", arguments: Trio.Link.allCases)
   func frames(link: Trio.Link) throws {
     let example = Example(Examples.plain(), seed: 41)
+    try checkFrames(example, link)
+  }
+
+  @Test("The same with comparisons", arguments: Trio.Link.allCases)
+  func comparisonFrames(link: Trio.Link) throws {
+    let program = Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), isLabel: true)
+    try checkFrames(Example(program, seed: 45), link)
+  }
+
+  private func checkFrames(_ example: Example, _ link: Trio.Link) throws {
     let trio = Trio(model: try example.model())
     let inputs = example.inputs(1, seed: 42)
     let clean = try trio.run(batches: [inputs], prepared: 1, fault: .count, on: link, idle: .seconds(60))

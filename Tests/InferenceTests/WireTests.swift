@@ -41,6 +41,12 @@ struct WireTests {
     ("local", Examples.plain(.local), "3458d1e8858f876701b7cb3ca3da95c5403b726aa6006b187b6de56ea76c4e2c"),
     ("residual", Examples.residual(), "0f2598aab9178dfef6334db23b3dd3ff2d1d71994b948900b089ab1061ceb255"),
     ("square", Examples.square(8193), "ca514de93106cb69b439a81e45c012256a834d1058fee302529ecf8156492a2f"),
+    ("relu", Examples.relu(2051), "871f5d1a9ac3d5001f105b2435eab40a2de3709cd2d752945451818ec5e52498"),
+    (
+      "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
+      "42f24d7c880e14499a8ff4c7969001de634950cf527fc253c2dc8e4c0bfad275"
+    ),
+    ("mixed", Examples.mixed(), "ed01dfda1a92b4830b083d34dc63ae5989d102b0be4c7d297680011dd1742065"),
   ]
 
   @Test("Transcript of keys, lattice preparation and a query", arguments: 0..<lattice.count)
