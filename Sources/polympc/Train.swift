@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
 import Networks
-import Programs
+public import Programs
 import Rings
 import Training
 
@@ -146,7 +146,7 @@ struct Train: ParsableCommand {
   }
 }
 
-extension ComparisonPreference: @retroactive ExpressibleByArgument {}
+extension ComparisonPreference: ExpressibleByArgument {}
 
 /// Shows a training run: a progress line on a terminal, a line an epoch everywhere.
 private struct TrainingView {
