@@ -1,3 +1,4 @@
+import Lattice
 import ObliviousTransfer
 import Programs
 import Randomness
@@ -88,9 +89,14 @@ final class ComparisonTransfersModelOwner {
   private let peer: FramedChannel
   private let tables: CorrelatedSender
   private let factors: CorrelatedReceiver
+  private let counter: OperationCounter?
 
-  init(peer: FramedChannel, sessionID: Digest32, randomness: (UInt32) -> any RandomByteSource) {
+  init(
+    peer: FramedChannel, sessionID: Digest32, counter: OperationCounter? = nil,
+    randomness: (UInt32) -> any RandomByteSource
+  ) {
     self.peer = peer
+    self.counter = counter
     let lanes = [ComparisonTransfers.tableLane, ComparisonTransfers.factorLane]
     tables = CorrelatedSender(
       channel: peer, session: TransferSession(id: sessionID, lane: lanes[0]), method: .silent,
@@ -104,6 +110,12 @@ final class ComparisonTransfersModelOwner {
   func begin() throws {
     try tables.begin()
     try factors.begin()
+    counter?.add("ot.base", 256)
+  }
+
+  private func count(_ transfers: Int, pads: Int) {
+    counter?.add("ot.cot", transfers)
+    counter?.add("ot.pad", transfers * pads)
   }
 
   /// The material of one run of one inference.
@@ -113,14 +125,20 @@ final class ComparisonTransfersModelOwner {
     for (index, width) in digits.widths.enumerated() {
       pads += try tables.bitTables(
         TableShape(count: stage.count, choiceBits: width), lanes: ComparisonDigits.lanes(index))
+      counter?.add("ot.cot", width * stage.count)
+      counter?.add("ot.pad", stage.count << width)
     }
     let joints = stage.jointTransfers
     let own = try tables.randomBits(joints, width: 2)
+    count(joints, pads: 2)
+    count(stage.count, pads: 2)
     // g = one - zero, h0 = -zero: the data owner's pad is zero + rho1 g.
     let (h, g) = try tables.randomWords(stage.count, modulus: modulus)
     Elementwise.subtract(modulus, g.pointer, h.pointer, count: stage.count, output: g.pointer)
     ComparisonTransfers.negate(h, modulus)
     let other = try factors.randomBits(joints, width: 2)
+    count(joints, pads: 1)
+    count(stage.count, pads: 1)
     let (rho, w) = try factors.randomWords(stage.count, modulus: modulus)
     try peer.beginReceive(.comparisonFactors, byteCount: 8 * stage.count)
     let delta = try peer.readSecretWords(stage.count, modulus)
@@ -144,9 +162,14 @@ final class ComparisonTransfersDataOwner {
   private let peer: FramedChannel
   private let tables: CorrelatedReceiver
   private let factors: CorrelatedSender
+  private let counter: OperationCounter?
 
-  init(peer: FramedChannel, sessionID: Digest32, randomness: (UInt32) -> any RandomByteSource) {
+  init(
+    peer: FramedChannel, sessionID: Digest32, counter: OperationCounter? = nil,
+    randomness: (UInt32) -> any RandomByteSource
+  ) {
     self.peer = peer
+    self.counter = counter
     let lanes = [ComparisonTransfers.tableLane, ComparisonTransfers.factorLane]
     tables = CorrelatedReceiver(
       channel: peer, session: TransferSession(id: sessionID, lane: lanes[0]), method: .silent,
@@ -160,6 +183,12 @@ final class ComparisonTransfersDataOwner {
   func begin() throws {
     try tables.begin()
     try factors.begin()
+    counter?.add("ot.base", 256)
+  }
+
+  private func count(_ transfers: Int, pads: Int) {
+    counter?.add("ot.cot", transfers)
+    counter?.add("ot.pad", transfers * pads)
   }
 
   /// The material of one run of one inference, for the shares that are known.
@@ -175,12 +204,18 @@ final class ComparisonTransfersDataOwner {
       let choices = (low..<low + width).map { PackedBits(count: count, bytes: planes.pointer + $0 * stride) }
       pads += try tables.bitTables(
         TableShape(count: count, choiceBits: width), choices: choices, lanes: ComparisonDigits.lanes(index))
+      counter?.add("ot.cot", width * count)
+      counter?.add("ot.pad", count)
       low += width
     }
     let joints = stage.jointTransfers
     let other = try tables.randomBits(joints, width: 2)
+    self.count(joints, pads: 1)
+    self.count(count, pads: 1)
     let (rho, h) = try tables.randomWords(count, modulus: modulus)
     let own = try factors.randomBits(joints, width: 2)
+    self.count(joints, pads: 2)
+    self.count(count, pads: 2)
     // The factor that it holds at random is one - zero; w1 = -zero.
     let (w, random) = try factors.randomWords(count, modulus: modulus)
     Elementwise.subtract(modulus, random.pointer, w.pointer, count: count, output: random.pointer)

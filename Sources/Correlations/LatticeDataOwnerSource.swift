@@ -75,7 +75,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     tables.counter?.add("ot.base", 128)
     var comparisons: ComparisonTransfersDataOwner?
     if !program.comparisonSteps.isEmpty {
-      comparisons = ComparisonTransfersDataOwner(peer: peer, sessionID: sessionID) {
+      comparisons = ComparisonTransfersDataOwner(peer: peer, sessionID: sessionID, counter: tables.counter) {
         session.secretStream(.latticeTransfers, step: Int($0))
       }
       try comparisons?.begin()

@@ -68,7 +68,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     tables.counter?.add("ot.base", 128)
     var comparisons: ComparisonTransfersModelOwner?
     if !program.comparisonSteps.isEmpty {
-      comparisons = ComparisonTransfersModelOwner(peer: peer, sessionID: sessionID) {
+      comparisons = ComparisonTransfersModelOwner(peer: peer, sessionID: sessionID, counter: tables.counter) {
         session.secretStream(.latticeTransfers, step: Int($0))
       }
       try comparisons?.begin()

@@ -121,6 +121,11 @@ public struct CostModel: Sendable {
             frames: try message.frames?.value(values) ?? 1))
       }
     }
+    if phase == .session {
+      for party in [CostParty.modelOwner, .dataOwner] {
+        try cost.add(Work(party: party, operation: "ot.base", count: 256))
+      }
+    }
     try result.total.add(cost)
     result.steps.append(StepCost(index: nil, name: "transfers", operation: "ot", cost: cost))
   }

@@ -16,7 +16,8 @@ enum CostSymbols {
     "output": common.union(["outputBytes"]),
     "change-ring": common,
     "comparison": common.union([
-      "draws", "digitBits", "finals", "hotPlanes", "leafPlanes", "padPlanes", "productPlanes", "tablePlanes",
+      "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "leafPlanes", "padPlanes",
+      "productPlanes", "tablePlanes",
       "triplePlanes",
       "open1", "open2", "open3", "open4", "open5", "open6", "open7",
     ]),
@@ -75,6 +76,7 @@ enum CostSymbols {
     func open(_ level: Int) -> Int { level < levels.count ? levels[level].openPlanes : 0 }
     var values = [
       "n": stage.count, "maskBytes": stage.modulus == .field ? 16 : 8, "draws": draws, "finals": finals,
+      "digits": digits.count, "entries": digits.widths.reduce(0) { $0 + 1 << $1 }, "joints": stage.jointTransfers,
       "digitBits": digits.digitBits,
       "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": digits.leafPlanes,
       "padPlanes": digits.padPlanes, "productPlanes": digits.productPlanes, "tablePlanes": digits.tablePlanes,

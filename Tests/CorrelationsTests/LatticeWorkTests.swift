@@ -13,7 +13,8 @@ struct LatticeWorkTests {
   /// What the source states; pooling and addition of shares are work of those operators.
   private func expectEqual(_ counted: [String: Int], _ predicted: CostPrediction, _ party: CostParty, _ what: String) {
     var expected: [String: Int] = [:]
-    for step in predicted.steps where ["rlwe", "input", "linear", "x2act"].contains(step.operation) {
+    for step in predicted.steps where ["rlwe", "ot", "input", "linear", "x2act", "comparison"].contains(step.operation)
+    {
       for work in step.cost.work where work.party == party { expected[work.operation, default: 0] += work.count }
     }
     for name in Set(counted.keys).union(expected.keys).sorted() {
@@ -47,7 +48,10 @@ struct LatticeWorkTests {
 
   private func expectMaterial(_ mine: Bulk, _ theirs: Bulk, _ predicted: CostSummary) {
     let activations = mine.activations.values.joined()
-    #expect(predicted.produced(.mask) == theirs.masks.values.joined().reduce(0) { $0 + $1.count })
+    let between = theirs.stageMasks.values.flatMap { $0.values.joined() }.reduce(0) { $0 + $1.count }
+    #expect(predicted.produced(.mask) == theirs.masks.values.joined().reduce(between) { $0 + $1.count })
+    let compared = theirs.comparisons.values.joined().joined()
+    #expect(predicted.produced(.comparison) == compared.reduce(0) { $0 + $1.shape.count })
     #expect(predicted.produced(.linear) == mine.linear.values.joined().reduce(0) { $0 + $1.count })
     #expect(predicted.produced(.ole) == activations.reduce(0) { $0 + $1.u.count })
     #expect(predicted.produced(.transfer) == activations.reduce(0) { $0 + $1.pads.count })
@@ -61,6 +65,11 @@ struct LatticeWorkTests {
   @Test("Random programs", arguments: 0..<8)
   func random(seed: UInt64) throws {
     try check(Dealing.randomProgram(seed: 200 + seed), [1 + Int(seed % 5)], "random \(seed)")
+  }
+
+  @Test("Comparisons: every function, maxima, labels, both rings", arguments: 0..<6)
+  func comparisons(seed: UInt64) throws {
+    try check(Dealing.comparisonProgram(seed: 300 + seed), [1 + Int(seed % 3)], "comparisons \(seed)")
   }
 
   @Test("Many ciphertexts a step")
