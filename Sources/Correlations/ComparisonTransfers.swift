@@ -84,6 +84,60 @@ enum ComparisonTransfers {
   }
 }
 
+/// What the model owner has drawn for one run of comparisons of one inference, before the data owner's corrections.
+final class DrawnComparison {
+  // A noncopyable value cannot be an element of an Array; a table is.
+  final class Table {
+    var pending: PendingTables?
+    init(_ pending: consuming PendingTables) { self.pending = consume pending }
+  }
+
+  let stage: ComparisonStage
+  let tables: [Table]
+  let own: (zeros: [PackedBits], ones: [PackedBits])
+  let (g, h): (SecretWords, SecretWords)
+
+  init(
+    stage: ComparisonStage, tables: [Table], own: (zeros: [PackedBits], ones: [PackedBits]), g: SecretWords,
+    h: SecretWords
+  ) {
+    (self.stage, self.tables, self.own) = (stage, tables, own)
+    (self.g, self.h) = (g, h)
+  }
+
+  /// Bytes that it holds, about.
+  static func bytes(_ stage: ComparisonStage) -> Int { 16 * stage.count * (stage.digits.widths.count + 1) }
+}
+
+/// Comparisons drawn ahead: the data owner then finds what it waits for already there, so that runs that follow one another
+/// take no round trip each.
+struct ComparisonsAhead {
+  /// Bytes that may be held. LOCAL.
+  static let limit = 32 << 20
+
+  private var waiting: ArraySlice<ComparisonStage> = []
+  private var drawn: ArraySlice<DrawnComparison> = []
+  private var bytes = 0
+
+  /// The next run's draws.
+  ///
+  /// - Parameter runs: all runs from this one on that follow one another, each once an inference; read when all earlier ones
+  ///   are done.
+  mutating func next(
+    runs: () -> [ComparisonStage], draw: (ComparisonStage) throws -> DrawnComparison
+  ) throws -> DrawnComparison {
+    if waiting.isEmpty && drawn.isEmpty { waiting = runs()[...] }
+    while let stage = waiting.first, drawn.isEmpty || bytes + DrawnComparison.bytes(stage) <= Self.limit {
+      drawn.append(try draw(stage))
+      bytes += DrawnComparison.bytes(stage)
+      waiting.removeFirst()
+    }
+    let result = drawn.removeFirst()
+    bytes -= DrawnComparison.bytes(result.stage)
+    return result
+  }
+}
+
 /// The model owner's end.
 final class ComparisonTransfersModelOwner {
   private let peer: FramedChannel
@@ -118,24 +172,33 @@ final class ComparisonTransfersModelOwner {
     counter?.add("ot.pad", transfers * pads)
   }
 
-  /// The material of one run of one inference.
-  func material(_ stage: ComparisonStage) throws -> ModelOwnerComparisonMaterial {
-    let (digits, modulus) = (stage.digits, stage.modulus)
-    var pads: [PackedBits] = []
-    for (index, width) in digits.widths.enumerated() {
-      pads += try tables.bitTables(
-        TableShape(count: stage.count, choiceBits: width), lanes: ComparisonDigits.lanes(index))
+  /// Draws what one run of one inference takes of its own direction: it need not wait for the data owner, whose draws may
+  /// follow at once.
+  func draw(_ stage: ComparisonStage) throws -> DrawnComparison {
+    let pending = try stage.digits.widths.map { width in
       counter?.add("ot.cot", width * stage.count)
       counter?.add("ot.pad", stage.count << width)
+      return DrawnComparison.Table(try tables.prepareTables(TableShape(count: stage.count, choiceBits: width)))
     }
     let joints = stage.jointTransfers
     let own = try tables.randomBits(joints, width: 2)
     count(joints, pads: 2)
     count(stage.count, pads: 2)
     // g = one - zero, h0 = -zero: the data owner's pad is zero + rho1 g.
-    let (h, g) = try tables.randomWords(stage.count, modulus: modulus)
-    Elementwise.subtract(modulus, g.pointer, h.pointer, count: stage.count, output: g.pointer)
-    ComparisonTransfers.negate(h, modulus)
+    let (h, g) = try tables.randomWords(stage.count, modulus: stage.modulus)
+    Elementwise.subtract(stage.modulus, g.pointer, h.pointer, count: stage.count, output: g.pointer)
+    ComparisonTransfers.negate(h, stage.modulus)
+    return DrawnComparison(stage: stage, tables: pending, own: own, g: g, h: h)
+  }
+
+  /// Takes the data owner's corrections: the material of the run.
+  func material(_ drawn: DrawnComparison) throws -> ModelOwnerComparisonMaterial {
+    let (stage, modulus, own) = (drawn.stage, drawn.stage.modulus, drawn.own)
+    var pads: [PackedBits] = []
+    for (index, table) in drawn.tables.enumerated() {
+      pads += try tables.bitTables(table.pending.take()!, lanes: ComparisonDigits.lanes(index))
+    }
+    let joints = stage.jointTransfers
     let other = try factors.randomBits(joints, width: 2)
     count(joints, pads: 1)
     count(stage.count, pads: 1)
@@ -147,7 +210,7 @@ final class ComparisonTransfersModelOwner {
     return ModelOwnerComparisonMaterial(
       pads: ComparisonTransfers.tiled(pads, count: stage.count),
       triples: ComparisonTransfers.triples(stage, a: other.choices, pads: other.pads, zeros: own.zeros, ones: own.ones),
-      rho: rho.storage, g: g, h: h, w: w)
+      rho: rho.storage, g: drawn.g, h: drawn.h, w: w)
   }
 
   /// Forgets what was not drawn.

@@ -19,6 +19,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   private let publicSeed: [UInt8]
   private var state: State?
   private var serials: Range<UInt64> = 0..<0
+  private var ahead = ComparisonsAhead()
 
   private struct State {
     let session: LatticeSession
@@ -79,7 +80,10 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   }
 
   /// Nothing travels.
-  public func beginBulk(serials: Range<UInt64>) throws { self.serials = serials }
+  public func beginBulk(serials: Range<UInt64>) throws {
+    self.serials = serials
+    ahead = ComparisonsAhead()
+  }
 
   /// Answers the encrypted masks: s is what the responses leave it.
   public func linear(step: Int) throws -> [SecretWords] {
@@ -157,8 +161,20 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   public func comparison(
     step: Int, stage: Int, of shape: ComparisonStage, receive: (Int, consuming ModelOwnerComparisonMaterial) -> Void
   ) throws {
-    guard let comparisons = try current().comparisons else { preconditionFailure("the program compares nothing") }
-    for position in 0..<serials.count { receive(position, try comparisons.material(shape)) }
+    let state = try current()
+    guard let comparisons = state.comparisons else { preconditionFailure("the program compares nothing") }
+    for position in 0..<serials.count {
+      let drawn = try ahead.next {
+        PreparationOrder(state.session.program).comparisons(from: step, stage: stage, of: state.session.program).flatMap
+        {
+          [ComparisonStage](repeating: $0, count: serials.count)
+        }
+      } draw: {
+        try comparisons.draw($0)
+      }
+      precondition(drawn.stage == shape, "comparisons are prepared in the order of the program")
+      receive(position, try comparisons.material(drawn))
+    }
   }
 
   private func products(_ state: State, step: Int, elements: Int) throws -> (alpha: SecretWords, u: SecretWords) {
@@ -228,6 +244,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
   public func end() {
     state?.transfers.end()
     state?.comparisons?.end()
+    ahead = ComparisonsAhead()
     state = nil
   }
 

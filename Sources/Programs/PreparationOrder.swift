@@ -52,4 +52,12 @@ public struct PreparationOrder: Sendable {
     }
     return events + open.map { .collect($0.step) }
   }
+
+  /// Runs of comparisons from one on, as far as steps that compare follow one another in the second wave.
+  public func comparisons(from step: Int, stage: Int, of program: Program) -> [ComparisonStage] {
+    let following = waves[1].drop { $0 < step }.prefix { program.comparisonSchedule($0) != nil }
+    return following.flatMap { index in
+      program.comparisonSchedule(index)!.stages.dropFirst(index == step ? stage : 0)
+    }
+  }
 }

@@ -35,7 +35,7 @@ struct ComparisonTransferTests {
         try ends.begin()
         defer { ends.end() }
         return try stages.map { stage in
-          let material = try ends.material(stage)
+          let material = try ends.material(try ends.draw(stage))
           return Bulk.Comparison(
             shape: stage, bytes: [material.pads, material.triples, material.rho].map { $0.array() },
             words: [material.g, material.h, material.w].map { $0.array() })

@@ -158,13 +158,14 @@ final class Site: @unchecked Sendable {
     return try matches(reply.predictions[0].scores, pixels)
   }
 
-  /// Whether private scores are the twin's, up to what single units of truncation come to.
+  /// Whether private scores are the twin's, up to what single units of truncation come to; labels then agree unless the
+  /// twin's best two are as close as that.
   func matches(_ scores: [Double], _ pixels: [UInt8]) throws -> Bool {
     let wanted = try model.scores(pixels)
-    let scale = wanted.map(abs).max() ?? 1
-    let label = wanted.indices.max { wanted[$0] < wanted[$1] }
-    return scores.count == wanted.count && zip(scores, wanted).allSatisfy { abs($0 - $1) < 0.02 * scale }
-      && scores.indices.max { scores[$0] < scores[$1] } == label
+    let margin = 0.02 * (wanted.map(abs).max() ?? 1)
+    guard scores.count == wanted.count, zip(scores, wanted).allSatisfy({ abs($0 - $1) < margin }) else { return false }
+    let label = scores.indices.max { scores[$0] < scores[$1] }!
+    return wanted[label] > wanted.max()! - 2 * margin
   }
 
   /// Whether the daemons still serve: the same one as before, by process.

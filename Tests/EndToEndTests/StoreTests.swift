@@ -97,7 +97,7 @@ struct StoreTests {
         // A query under way when a party is killed may fail; it may not be answered wrongly.
         for query in 0..<20 {
           guard let right = try? site.isAnswered(UInt64(100 * round + query)) else { break }
-          if !right { wrong.add(true) }
+          wrong.add(!right)
         }
         asking.leave()
       }
@@ -112,11 +112,11 @@ struct StoreTests {
       asking.wait()
       try eventually("an answer after kill \(round)") { () -> Void? in
         guard let right = try? site.isAnswered(UInt64(round)) else { return nil }
-        if !right { wrong.add(true) }
+        wrong.add(!right)
         return ()
       }
     }
-    #expect(wrong.all.isEmpty)
+    #expect(wrong.all.count > 100 && !wrong.all.contains(true))
     #expect(model.isRunning && data.isRunning)
     try expectNoReuse(site)
   }
