@@ -50,7 +50,7 @@ public struct MessageDescriptor: Codable, Hashable, Sendable {
   public let scope: String?
   /// The variant of the operator in which it is sent; all, if absent.
   public let variant: String?
-  /// A list of ``CostSymbols/lists``: bytes are the sum of the expression over it.
+  /// A list of `CostSymbols`: bytes are the sum of the expression over it.
   public let sum: String?
   /// A list likewise: a frame for each of its entries. Neighbouring messages over one list take turns.
   public let each: String?

@@ -23,7 +23,7 @@ public final class Decryptor: Sendable {
   }
 
   /// - Parameters:
-  ///   - context: from ``makeContext(degree:variant:)``.
+  ///   - context: from ``makeContext(degree:variant:counter:)``.
   ///   - key: the secret key's transform in that ring.
   ///   - publicWords: the same public streams as the responder's.
   public init(context: RingContext, key: SecretWords, publicWords: PolynomialStreams) {

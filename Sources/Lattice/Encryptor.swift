@@ -81,7 +81,7 @@ public final class Encryptor: Sendable {
   /// Ends an input polynomial.
   ///
   /// - Parameter masks: as in ``begin(_:packing:input:masks:isFree:)``; read.
-  /// - Returns: ``LinearPacking/inputBytes(_:_:input:isFree:)`` bytes.
+  /// - Returns: `LinearPacking/inputBytes(_:_:input:isFree:)` bytes.
   public func end(
     _ open: OpenInput, _ modulus: ModulusKind, packing: LinearPacking, masks: [UnsafeMutablePointer<UInt64>]
   ) -> [UInt8] {

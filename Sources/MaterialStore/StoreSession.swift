@@ -45,7 +45,8 @@ public final class StoreSession {
   ///
   /// - Parameters:
   ///   - channel: after the hello; it records its transcript.
-  ///   - planDigest, modelDigest: what rows belong to, besides the peer.
+  ///   - planDigest: with the model's, what rows belong to besides the peer.
+  ///   - modelDigest: see `planDigest`.
   ///   - didTake: called with the key, which is public, of each row that was taken, before its material is used.
   /// - Throws: ``StoreError``, `TransportError`
   public init(

@@ -3,7 +3,7 @@ public import Rings
 /// How the masks of a linear layer, for several inferences, are placed in the coefficients of polynomials over
 /// Z_t[X]/(X^N + 1), so that products with weight polynomials give the layer's outputs at known coefficients.
 ///
-/// An input polynomial carries ci virtual channels (polyphase components of the padded input, see ``PackingAxis``) of a
+/// An input polynomial carries ci virtual channels (polyphase components of the padded input, see `PackingAxis`) of a
 /// band of output rows: channel c, position i at coefficient c*S + i. The weight of channel c, output o and tap offset d
 /// stands at exponent o*ci*S - c*S - d; negative exponents are taken through X^N = -1. Output o of the sum of products
 /// then stands at o*ci*S + position. Coefficient packing without rotations follows Cheetah (Huang et al., USENIX

@@ -9,7 +9,7 @@ public enum TransformBenchmark {
 
   /// Times both ways, and checks that the way back leads back.
   ///
-  /// - Parameter repetitions: timings, each of ``batch`` transforms one on the other's result.
+  /// - Parameter repetitions: timings, each of `batch` transforms one on the other's result.
   public static func run(
     name: String, degree: Int, variant: TransformVariant, repetitions: Int, net: String
   ) -> BenchmarkResult {
