@@ -10,7 +10,7 @@ static inline void set_bit(uint8_t *bits, size_t index, uint64_t value) {
 }
 
 // a where bit = 0, b where bit = 1.
-static inline uint64_t choose(uint64_t a, uint64_t b, uint64_t bit) { return a ^ ((a ^ b) & (0 - bit)); }
+static inline uint64_t choose(uint64_t a, uint64_t b, uint64_t bit) { return a ^ ((a ^ b) & (0 - ck_opaque(bit))); }
 
 static inline uint64_t add_mod(ck_modulus modulus, uint64_t a, uint64_t b) {
   return modulus == CK_FIELD ? field_add(a, b) : a + b;

@@ -2,9 +2,10 @@
 #include "field.h"
 #include "include/CKernels.h"
 
-// All ones where bit j of a byte is set. By the sign, because compilers turn a mask made from a bit into a jump on a secret.
-static inline __attribute__((always_inline)) uint64_t mask_of(unsigned byte, size_t j) {
-  return (uint64_t)((int64_t)((uint64_t)byte << (63 - j)) >> 63);
+// All ones where bit j of a byte is set; `one` is a 1 of which the compiler knows nothing. It would turn masks that it knows to be
+// all ones or zero into jumps on secrets.
+static inline __attribute__((always_inline)) uint64_t mask_of(unsigned byte, size_t j, uint64_t one) {
+  return 0 - ((uint64_t)byte >> j & one);
 }
 
 static inline __attribute__((always_inline)) uint64_t add_in(int modulus, uint64_t a, uint64_t b) {
@@ -70,11 +71,13 @@ void ck_mux_close(int isa, int modulus, size_t count, const uint8_t *b0, const u
 }
 
 void ck_negate_where(int modulus, size_t count, const uint8_t *bits, const uint64_t *x, uint64_t *out) {
-  for (size_t i = 0; i < count; i++) out[i] = negate_in(modulus, x[i], mask_of(bits[i / 8], i % 8));
+  const uint64_t one = ck_opaque(1);
+  for (size_t i = 0; i < count; i++) out[i] = negate_in(modulus, x[i], mask_of(bits[i / 8], i % 8, one));
 }
 
 void ck_keep_where(size_t count, const uint8_t *bits, const uint64_t *x, uint64_t *out) {
-  for (size_t i = 0; i < count; i++) out[i] = x[i] & mask_of(bits[i / 8], i % 8);
+  const uint64_t one = ck_opaque(1);
+  for (size_t i = 0; i < count; i++) out[i] = x[i] & mask_of(bits[i / 8], i % 8, one);
 }
 
 void ck_truncate_share(int modulus, int leads, unsigned shift, size_t count, const uint64_t *share, uint64_t *out) {

@@ -1,23 +1,25 @@
 // Word loops of the multiplexer, included once for each instruction set with SUFFIX and TARGET. One byte of bits serves
-// eight words: the compiler turns each such group into vectors.
+// eight words: the compiler is told to turn each such group into vectors, for it would not by itself.
 
 #define PASTE2(name, suffix) name##suffix
 #define PASTE(name, suffix) PASTE2(name, suffix)
 #define FN(name) PASTE(name, SUFFIX)
 #define INLINE static inline __attribute__((always_inline)) TARGET
+#define VECTORS _Pragma("clang loop vectorize(enable) interleave(disable)")
 
 INLINE void FN(select_group)(int modulus, size_t n, unsigned b0, const uint64_t *m0, const uint64_t *g, uint64_t *d) {
-  for (size_t j = 0; j < n; j++) {
-    const uint64_t b = mask_of(b0, j);
-    d[j] = sub_in(modulus, negate_in(modulus, m0[j], b), g[j]);
-  }
+  const uint64_t one = ck_opaque(1);
+  VECTORS
+  for (size_t j = 0; j < n; j++) d[j] = sub_in(modulus, negate_in(modulus, m0[j], mask_of(b0, j, one)), g[j]);
 }
 
 INLINE void FN(answer_group)(int modulus, size_t n, unsigned b1, unsigned rho1, unsigned delta0, const uint64_t *d,
                              const uint64_t *c, const uint64_t *h1, const uint64_t *w1, const uint64_t *offset,
                              uint64_t *answer) {
+  const uint64_t one = ck_opaque(1);
+  VECTORS
   for (size_t j = 0; j < n; j++) {
-    const uint64_t b = mask_of(b1, j), r = mask_of(rho1, j), delta = mask_of(delta0, j);
+    const uint64_t b = mask_of(b1, j, one), r = mask_of(rho1, j, one), delta = mask_of(delta0, j, one);
     const uint64_t flipped = negate_in(modulus, c[j], r);
     uint64_t inner = add_in(modulus, h1[j], d[j] & r);
     inner = add_in(modulus, inner, flipped & delta);
@@ -30,8 +32,10 @@ INLINE void FN(answer_group)(int modulus, size_t n, unsigned b1, unsigned rho1, 
 INLINE void FN(close_group)(int modulus, size_t n, unsigned b0, unsigned delta0, unsigned delta1, const uint64_t *m0,
                             const uint64_t *h0, const uint64_t *w0, const uint64_t *base, const uint64_t *answer,
                             uint64_t *out) {
+  const uint64_t one = ck_opaque(1);
+  VECTORS
   for (size_t j = 0; j < n; j++) {
-    const uint64_t b = mask_of(b0, j), first = mask_of(delta0, j), second = mask_of(delta1, j);
+    const uint64_t b = mask_of(b0, j, one), first = mask_of(delta0, j, one), second = mask_of(delta1, j, one);
     const uint64_t inner = add_in(modulus, h0[j], negate_in(modulus, w0[j], first));
     // b0 m0 + delta1 m0 (1 - 2 b0) is m0 where just one of the bits is set, and 0 where both or none are.
     uint64_t sum = add_in(modulus, m0[j] & (b ^ second), negate_in(modulus, inner, second));
@@ -95,6 +99,7 @@ TARGET static void FN(mux_close)(int modulus, size_t count, const uint8_t *b0, c
 }
 
 #undef GROUPS
+#undef VECTORS
 #undef INLINE
 #undef FN
 #undef PASTE

@@ -20,6 +20,13 @@ typedef enum {
   CK_WORD = 1,
 } ck_modulus;
 
+/// The same word, of which the compiler knows nothing. Without it a mask made of a secret bit becomes a branch on the bit, or a
+/// choice between two loads an address (Scripts/constant-time finds them).
+static inline uint64_t ck_opaque(uint64_t x) {
+  __asm__("" : "+r"(x));
+  return x;
+}
+
 /// True where this processor runs the kernels of `isa`.
 bool ck_isa_available(ck_isa isa);
 

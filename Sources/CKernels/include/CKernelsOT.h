@@ -7,12 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The same word, of which the compiler knows nothing. Without it a mask made of a secret bit becomes a branch on the bit.
-static inline uint64_t ck_opaque(uint64_t x) {
-  __asm__("" : "+r"(x));
-  return x;
-}
-
 /// How AES is computed. All of them give the same bytes.
 typedef enum {
   /// Bit slices in portable C: no table, no branch on data.
