@@ -75,10 +75,11 @@ public struct Flood: Hashable, Sendable {
       generator.fillWords(scratch.pointer, count: words * size)
       for index in 0..<size {
         let draw = scratch.pointer + words * index
-        let coarse = (draw[0] & coarseMask) + (draw[1] & coarseMask) + (draw[2] & coarseMask)
+        // Sums stay below 2^63 and 2^126; a check that they do would be a branch on what is drawn.
+        let coarse = (draw[0] & coarseMask) &+ (draw[1] & coarseMask) &+ (draw[2] & coarseMask)
         let high: UInt128 = words == 5 ? UInt128(draw[4]) << 64 : 0
         let fine = Int128(truncatingIfNeeded: (high | UInt128(draw[3])) & fineMask)
-        out[done + index] = (Int128(coarse) - center) << Int128(fineBits) + fine
+        out[done + index] = (Int128(truncatingIfNeeded: coarse) &- center) << Int128(fineBits) &+ fine
       }
       done += size
     }

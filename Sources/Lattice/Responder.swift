@@ -179,7 +179,7 @@ public final class Responder: Sendable {
     context.note(.block, (flood.streamWords * count + 1) / 2)
     storage.pointer.withMemoryRebound(to: Int128.self, capacity: count) { values in
       flood.fill(values, count: count, from: randomness)
-      for index in 0..<count { values[index] += 1 << 126 }
+      for index in 0..<count { values[index] &+= 1 << 126 }
     }
     context.add(storage.pointer, less: 1 << 126, to: rows.pointer, count: count)
   }
