@@ -156,7 +156,7 @@ enum PartyCases {
           SecretSource(40 + UInt64($0))
         }
         try ends.begin()
-        _ = try ends.material(stage)
+        _ = try ends.material(try ends.draw(stage))
         ends.end()
         try handed.value.flush()
       },
