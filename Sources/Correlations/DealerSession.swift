@@ -49,6 +49,8 @@ struct DealerSession {
     try model.seed.withUnsafeBytes { try modelOwner.send(.seed, $0) }
     try data.seed.withUnsafeBytes { try dataOwner.send(.seed, $0) }
     try dealLinear(model, data, serials, workspace)
+    // What one party waits for must not stay here while the other, which waits for that one, takes nothing in.
+    try dataOwner.flush()
     for index in PreparationOrder(program).waves[1] {
       switch program.steps[index].operation {
       case .activation(let spec): try dealActivation(index, spec, model, data, serials)
@@ -57,6 +59,8 @@ struct DealerSession {
           try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
         }
       }
+      try modelOwner.flush()
+      try dataOwner.flush()
     }
     try modelOwner.flush()
     try dataOwner.flush()
