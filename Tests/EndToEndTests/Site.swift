@@ -158,14 +158,16 @@ final class Site: @unchecked Sendable {
     return try matches(reply.predictions[0].scores, pixels)
   }
 
-  /// Whether private scores are the twin's, up to what single units of truncation come to; labels then agree unless the
-  /// twin's best two are as close as that.
+  /// Whether private scores are the twin's, up to what single units of truncation come to. Labels are equal, unless the
+  /// twin's best two scores lie within 0.5 % of the scale.
   func matches(_ scores: [Double], _ pixels: [UInt8]) throws -> Bool {
     let wanted = try model.scores(pixels)
-    let margin = 0.02 * (wanted.map(abs).max() ?? 1)
-    guard scores.count == wanted.count, zip(scores, wanted).allSatisfy({ abs($0 - $1) < margin }) else { return false }
+    let scale = wanted.map(abs).max() ?? 1
+    guard scores.count == wanted.count, zip(scores, wanted).allSatisfy({ abs($0 - $1) < 0.02 * scale }) else {
+      return false
+    }
     let label = scores.indices.max { scores[$0] < scores[$1] }!
-    return wanted[label] > wanted.max()! - 2 * margin
+    return wanted[label] >= wanted.max()! - 0.005 * scale
   }
 
   /// Whether the daemons still serve: the same one as before, by process.
