@@ -1,58 +1,28 @@
 import Rings
 
-/// Which activation a builder puts everywhere.
-public enum ActivationChoice: Hashable, Sendable {
-  /// The trainable quadratic.
-  case x2act(X2actSpec)
-  /// `max(x, 0)`, by comparisons.
-  case relu
-
-  /// The operation.
-  public var operation: Operation {
-    switch self {
-    case .x2act(let spec): .x2act(spec)
-    case .relu: .relu
-    }
-  }
-}
-
-/// Networks that can be asked for by name. Layer names are stable: files and benchmarks refer to them.
+/// Networks that can be asked for by name. Layer names are stable: files, latency tables and benchmarks refer to them.
 public enum Builders {
-  /// The names that ``named(_:activation:batchNorm:)`` knows.
-  public static let names = ["lenet", "digits", "resnet20", "resnet18", "resnet18-imagenet"]
-
-  /// A network by name, or nil.
-  public static func named(
-    _ name: String, activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
-  ) -> Graph? {
-    switch name {
-    case "lenet": lenet(activation: activation, batchNorm: batchNorm)
-    case "digits": digits(activation: activation, batchNorm: batchNorm)
-    case "resnet20": resnet20(activation: activation, batchNorm: batchNorm)
-    case "resnet18": resnet18(activation: activation, batchNorm: batchNorm)
-    case "resnet18-imagenet": resnet18ImageNet(activation: activation, batchNorm: batchNorm)
-    default: nil
-    }
-  }
-
   /// LeNet for 1x28x28: conv 5x5 to 6, average pool 2, conv 5x5 to 16, average pool 2, flatten to 256, linear 120, 84, 10.
   public static func lenet(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = false
   ) -> Graph {
+    lenet(BuilderOptions(activation: activation, batchNorm: batchNorm))
+  }
+
+  /// LeNet with options.
+  static func lenet(_ options: BuilderOptions) -> Graph {
     var graph = Graph(
-      name: "lenet", input: TensorShape(channels: 1, height: 28, width: 28),
+      name: title("lenet", nil, options), input: TensorShape(channels: 1, height: 28, width: 28),
       inputNormalization: InputNormalization(pixelMaximum: 255, mean: [0.1307], deviation: [0.3081]),
       classes: digitNames)
     for (index, channels) in [6, 16].enumerated() {
-      let spec = ConvolutionSpec(outChannels: channels, kernel: 5, bias: !batchNorm)
-      convolution(&graph, "conv\(index + 1)", spec, batchNorm, activation)
-      graph.append(.averagePool(kernel: 2, stride: 2, padding: 0), name: "pool\(index + 1)")
+      let spec = ConvolutionSpec(outChannels: options.scaled(channels), kernel: 5, bias: !options.batchNorm)
+      convolution(&graph, "conv\(index + 1)", spec, options, options.activation.operation)
+      graph.append(options.pooling.operation(kernel: 2, stride: 2, padding: 0), name: "pool\(index + 1)")
     }
     graph.append(.flatten, name: "flatten")
     for (index, features) in [120, 84].enumerated() {
-      graph.append(.linear(outFeatures: features, bias: !batchNorm), name: "fc\(index + 1)")
-      if batchNorm { graph.append(normalization, name: "fc\(index + 1).bn") }
-      graph.append(activation.operation, name: "fc\(index + 1).act")
+      linear(&graph, "fc\(index + 1)", options.scaled(features), options)
     }
     graph.append(.linear(outFeatures: 10, bias: true), name: "fc3")
     return graph
@@ -62,13 +32,17 @@ public enum Builders {
   public static func digits(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
+    digits(BuilderOptions(activation: activation, batchNorm: batchNorm))
+  }
+
+  /// The digits network with options.
+  static func digits(_ options: BuilderOptions) -> Graph {
     var graph = Graph(
-      name: "digits", input: TensorShape(channels: 1, height: 8, width: 8),
+      name: title("digits", nil, options), input: TensorShape(channels: 1, height: 8, width: 8),
       inputNormalization: InputNormalization(pixelMaximum: 16, mean: [0.305], deviation: [0.376]), classes: digitNames)
     for (index, channels) in [16, 32].enumerated() {
-      let spec = ConvolutionSpec(
-        outChannels: channels, kernel: 3, stride: index + 1, padding: 1, bias: !batchNorm)
-      convolution(&graph, "conv\(index + 1)", spec, batchNorm, activation)
+      let spec = spec(options.scaled(channels), 3, index + 1, options)
+      convolution(&graph, "conv\(index + 1)", spec, options, options.activation.operation)
     }
     graph.append(.flatten, name: "flatten")
     graph.append(.linear(outFeatures: 10, bias: true), name: "fc")
@@ -79,21 +53,15 @@ public enum Builders {
   public static func resnet20(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
-    var graph = cifar("resnet20")
-    convolution(&graph, "stem", spec(16, 3, 1, batchNorm), batchNorm, activation)
-    residual(&graph, widths: [16, 32, 64], blocks: 3, projections: false, classes: 10, activation, batchNorm)
-    return graph
+    cifarResNet(blocks: 3, data: .cifar10, options: BuilderOptions(activation: activation, batchNorm: batchNorm))
   }
 
   /// ResNet-18 with the CIFAR stem (3x3, stride 1, no pooling): 64, 128, 256, 512 channels, two blocks each, 1x1 projections.
   public static func resnet18(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
-    var graph = cifar("resnet18")
-    convolution(&graph, "stem", spec(64, 3, 1, batchNorm), batchNorm, activation)
-    residual(
-      &graph, widths: [64, 128, 256, 512], blocks: 2, projections: true, classes: 10, activation, batchNorm)
-    return graph
+    let options = BuilderOptions(activation: activation, batchNorm: batchNorm)
+    return resNet(18, blocks: [2, 2, 2, 2], bottleneck: false, data: .cifar10, options: options)
   }
 
   /// ResNet-18 for 3x224x224 and 1,000 classes: 7x7 stem of stride 2, then pooling 3x3 of stride 2, average where the
@@ -101,15 +69,8 @@ public enum Builders {
   public static func resnet18ImageNet(
     activation: ActivationChoice = .x2act(X2actSpec()), batchNorm: Bool = true
   ) -> Graph {
-    var graph = Graph(
-      name: "resnet18-imagenet", input: TensorShape(channels: 3, height: 224, width: 224),
-      inputNormalization: InputNormalization(
-        pixelMaximum: 255, mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225]))
-    convolution(&graph, "stem", spec(64, 7, 2, batchNorm), batchNorm, activation)
-    graph.append(.averagePool(kernel: 3, stride: 2, padding: 1), name: "stem.pool")
-    residual(
-      &graph, widths: [64, 128, 256, 512], blocks: 2, projections: true, classes: 1000, activation, batchNorm)
-    return graph
+    let options = BuilderOptions(activation: activation, batchNorm: batchNorm)
+    return resNet(18, blocks: [2, 2, 2, 2], bottleneck: false, data: .imageNet, options: options)
   }
 
   /// `elements` independent squares: a single activation on a vector whose raw values lie in -1...1.
@@ -142,59 +103,31 @@ public enum Builders {
   private static let digitNames = (0..<10).map(String.init)
   private static let normalization = Operation.batchNorm(epsilon: 1e-5, momentum: 0.1)
 
-  private static func convolution(
-    _ graph: inout Graph, _ name: String, _ spec: ConvolutionSpec, _ batchNorm: Bool, _ activation: ActivationChoice?,
+  // MARK: Parts
+
+  /// A convolution `name`, its normalisation `name.bn`, its activation `name.act`.
+  static func convolution(
+    _ graph: inout Graph, _ name: String, _ spec: ConvolutionSpec, _ options: BuilderOptions, _ activation: Operation?,
     from: Int? = nil
   ) {
     graph.append(.convolution(spec), name: name, from: [from ?? graph.nodes.count - 1])
-    if batchNorm { graph.append(normalization, name: name + ".bn") }
-    if let activation { graph.append(activation.operation, name: name + ".act") }
+    if options.batchNorm { graph.append(normalization, name: name + ".bn") }
+    if let activation { graph.append(activation, name: name + ".act") }
   }
 
-  private static func cifar(_ name: String) -> Graph {
-    Graph(
-      name: name, input: TensorShape(channels: 3, height: 32, width: 32),
-      inputNormalization: InputNormalization(
-        pixelMaximum: 255, mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]),
-      classes: ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+  /// A fully connected layer `name`, its normalisation `name.bn`, its activation `name.act`.
+  static func linear(_ graph: inout Graph, _ name: String, _ features: Int, _ options: BuilderOptions) {
+    graph.append(.linear(outFeatures: features, bias: !options.batchNorm), name: name)
+    if options.batchNorm { graph.append(normalization, name: name + ".bn") }
+    graph.append(options.activation.operation, name: name + ".act")
   }
 
-  private static func spec(_ channels: Int, _ kernel: Int, _ stride: Int, _ batchNorm: Bool) -> ConvolutionSpec {
-    ConvolutionSpec(outChannels: channels, kernel: kernel, stride: stride, padding: kernel / 2, bias: !batchNorm)
-  }
-
-  /// Residual stages after a stem of `widths[0]` channels, global pooling, and the last layer.
-  private static func residual(
-    _ graph: inout Graph, widths: [Int], blocks: Int, projections: Bool, classes: Int, _ activation: ActivationChoice,
-    _ batchNorm: Bool
-  ) {
-    var channels = widths[0]
-    for (stage, width) in widths.enumerated() {
-      for block in 0..<blocks {
-        let stride = stage > 0 && block == 0 ? 2 : 1
-        let prefix = "stage\(stage + 1).block\(block + 1)"
-        let entry = graph.nodes.count - 1
-        convolution(&graph, prefix + ".conv1", spec(width, 3, stride, batchNorm), batchNorm, activation)
-        convolution(&graph, prefix + ".conv2", spec(width, 3, 1, batchNorm), batchNorm, nil)
-        let branch = graph.nodes.count - 1
-        var shortcut = entry
-        if stride > 1 || width != channels {
-          if projections {
-            convolution(&graph, prefix + ".projection", spec(width, 1, stride, batchNorm), batchNorm, nil, from: entry)
-          } else {
-            let extra = width - channels
-            graph.append(
-              .subsamplePad(stride: stride, before: extra / 2, after: extra - extra / 2), name: prefix + ".shortcut",
-              from: [entry])
-          }
-          shortcut = graph.nodes.count - 1
-        }
-        graph.append(.add, name: prefix + ".add", from: [branch, shortcut])
-        graph.append(activation.operation, name: prefix + ".act")
-        channels = width
-      }
-    }
-    graph.append(.globalAveragePool, name: "pool")
-    graph.append(.linear(outFeatures: classes, bias: true), name: "fc")
+  /// A convolution that keeps the picture's size, but for its stride.
+  static func spec(
+    _ channels: Int, _ kernel: Int, _ stride: Int, _ options: BuilderOptions, groups: Int = 1
+  ) -> ConvolutionSpec {
+    ConvolutionSpec(
+      outChannels: channels, kernel: kernel, stride: stride, padding: kernel / 2, groups: groups,
+      bias: !options.batchNorm)
   }
 }

@@ -12,7 +12,7 @@ public enum DataSource: String, Codable, Hashable, Sendable, CaseIterable {
 
 /// Everything that decides the outcome of a training run, and the number of threads, which does not.
 public struct TrainingConfiguration: Codable, Hashable, Sendable {
-  /// A name of `Builders.names`.
+  /// The network, as `NetworkName` reads it.
   public var network: String
   /// The data set's format.
   public var data: DataSource
@@ -74,7 +74,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       if !condition { throw TrainingError.badConfiguration(field: field, reason: reason) }
     }
     try require(
-      Builders.names.contains(network), "network",
+      NetworkName(network) != nil, "network",
       "\"\(network.prefix(64))\" is unknown; known are \(Builders.names.joined(separator: ", "))")
     try require((1...100_000).contains(epochs), "epochs", "\(epochs) is not in 1...100000")
     try require((1...65_536).contains(batch), "batch", "\(batch) is not in 1...65536")
