@@ -70,7 +70,10 @@ let package = Package(
     .target(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
       resources: protocols.map { .copy($0) }, swiftSettings: settings),
-    library("Hardware", ["Packing", "Programs", "ProtocolDescriptors", "Rings"]),
+    .target(
+      name: "HardwareModels", path: "HardwareModels", exclude: ["README.md"],
+      resources: ["devices", "links", "kernels", "hosts"].map { .copy($0) }, swiftSettings: settings),
+    library("Hardware", ["HardwareModels", "Networks", "Packing", "Programs", "ProtocolDescriptors", "Rings"]),
     library(
       "Daemons",
       [
@@ -108,7 +111,7 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
-    tests("HardwareTests", ["Hardware", "Programs", "Rings"]),
+    tests("HardwareTests", ["Hardware", "HardwareModels", "Networks", "Programs", "Rings"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
       "InferenceTests",

@@ -110,6 +110,7 @@ public struct Descriptor: Codable, Hashable, Sendable {
     "ntt.8192", "ntt.field.8192",
     "ntt.mac", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
     "sample.binomial", "sample.ternary", "sample.flood", "ot.base", "ot.cot", "ot.pad", "bit.and",
+    "paper.op", "paper.transfer",
   ]
   /// Whether it is run by steps of a program or prepares their material.
   public enum Role: String, Codable, Hashable, Sendable {

@@ -10,6 +10,16 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
   case invalidDescriptor(name: String, reason: String)
   /// No descriptor of that name.
   case missingDescriptor(name: String)
+  /// Units that do not fit: at a place (file and key, or descriptor and entry), with both dimensions.
+  case units(place: String, found: String, expected: String)
+  /// A model file with a mistake at a key; the key is empty where the whole file is meant.
+  case schema(file: String, key: String, reason: String)
+  /// No model of that name; `known` are those that exist.
+  case unknownName(what: String, name: String, known: [String])
+  /// A folder of model files that was not installed.
+  case missingModels(folder: String)
+  /// A class of operations for which a device has no kernel, or a host no measurement.
+  case noKernel(operation: String, place: String, advice: String)
   /// A batch or bulk that is not positive.
   case invalidCount(what: String, found: Int)
 
@@ -26,6 +36,16 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
       "The descriptor \(name.prefix(64)) was refused: \(reason)."
     case .missingDescriptor(let name):
       "There is no protocol descriptor \(name.prefix(64)); install the resources that belong to this build."
+    case .units(let place, let found, let expected):
+      "Units do not fit in \(place.prefix(240)): it is in \(found), and \(expected) is needed."
+    case .schema(let file, let key, let reason):
+      key.isEmpty ? "\(file): \(reason)." : "\(file), key \(key.prefix(120)): \(reason)."
+    case .unknownName(let what, let name, let known):
+      "There is no \(what) \(name.prefix(64)); known are \(known.joined(separator: ", "))."
+    case .missingModels(let folder):
+      "The hardware models \(folder.prefix(64)) are missing; install the resources that belong to this build."
+    case .noKernel(let operation, let place, let advice):
+      "\(place.prefix(64)) does no \(operation.prefix(64)); \(advice)."
     case .invalidCount(let what, let found):
       "The \(what) is \(found), and at least 1 is needed."
     }
