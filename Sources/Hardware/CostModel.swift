@@ -3,7 +3,7 @@ public import Programs
 /// Predicts traffic, material and local work from the descriptors.
 public struct CostModel: Sendable {
   /// Correlation sources.
-  public enum Source: String, Codable, Hashable, Sendable {
+  public enum Source: String, Codable, Hashable, Sendable, CaseIterable {
     /// Lattices between the two parties.
     case lattice
     /// The trusted third process.

@@ -52,6 +52,7 @@ enum CostSymbols {
     case .primitive: ofPrimitive[name]?[owner]
     case .source where owner == "begin" || owner == "end": always
     case .source, .operator: ofOperator[owner]
+    case .flow: ofFlow[owner]
     }
   }
 

@@ -68,6 +68,7 @@ extension Descriptor {
     try expect(format == Self.currentFormat, "its format is \(format), and this build reads \(Self.currentFormat)")
     try expect(version >= 1, "its version is \(version)")
     try expect(!source.isEmpty && !adversary.isEmpty, "source or adversary is empty")
+    if role == .flow { return try validateFlow() }
     var used: Set<String> = []
     func entry(
       _ what: String, _ phase: CostPhase, _ scope: String?, _ variant: String?, _ list: String?, _ value: Expression

@@ -24,6 +24,8 @@ public enum CostParty: String, Codable, CaseIterable, Hashable, Sendable {
   case sender
   /// The end that chooses.
   case receiver
+  /// In a flow: each of the two parties, at the same time.
+  case both
 }
 
 /// Kinds of material; one unit serves one element (or word) of one inference.
@@ -120,6 +122,9 @@ public struct Descriptor: Codable, Hashable, Sendable {
     case source
     /// A protocol that operators and sources are made of; its scopes are its calls.
     case primitive
+    /// A protocol that this build does not run: what its operators would cost on hardware. Its expressions carry units
+    /// (`32*bit*n`, `2*n*op`), its scopes are operators, and it is no part of what parties agree on.
+    case flow
   }
 
   /// Version of the file's format.

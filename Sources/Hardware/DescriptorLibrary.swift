@@ -31,7 +31,7 @@ public struct DescriptorLibrary: Sendable {
   }
 
   /// What the parties must agree on, in one byte string: the input of hello's protocols digest. Prose and local work are
-  /// left out, so a better explanation does not part two builds. Every field is preceded by its length.
+  /// left out, so a better explanation does not part two builds; so are flows, which nobody runs. Every field is preceded by its length.
   public var canonicalBytes: [UInt8] {
     var bytes: [UInt8] = []
     func put(_ text: String) {
@@ -39,7 +39,7 @@ public struct DescriptorLibrary: Sendable {
       bytes += text.utf8
     }
     put("polympc protocols \(Descriptor.currentFormat)")
-    for name in descriptors.keys.sorted() {
+    for name in descriptors.keys.sorted() where descriptors[name]!.role != .flow {
       let descriptor = descriptors[name]!
       put(name)
       put(String(descriptor.version))

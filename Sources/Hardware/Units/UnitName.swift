@@ -63,6 +63,7 @@ public struct UnitName: Hashable, Sendable, CustomStringConvertible {
     return Measure(prefix * unit.value, unit.dimension)
   }
 
+  /// Whether the texts are the same.
   public static func == (a: UnitName, b: UnitName) -> Bool { a.text == b.text }
   /// Hashes the text.
   public func hash(into hasher: inout Hasher) { hasher.combine(text) }

@@ -1,0 +1,106 @@
+import Foundation
+import Hardware
+import HardwareModels
+import Testing
+
+@Suite struct ModelFileTests {
+  private static func text(_ folder: String, _ name: String) -> String {
+    String(decoding: HardwareModels.data(folder, name) ?? Data(), as: UTF8.self)
+  }
+
+  @Test func shippedOnesAreValid() throws {
+    let library = try HardwareLibrary.load()
+    #expect(Set(library.devices.keys).isSuperset(of: ["zcu104", "alveo-u250", "alveo-u280", "vck190", "pynq-z2"]))
+    #expect(Set(library.links.keys).isSuperset(of: ["board-1gbs", "ethernet-1g", "ethernet-10g", "wan"]))
+    #expect(Set(library.kernelSets.keys).isSuperset(of: ["paper", "polympc"]))
+  }
+
+  /// PP*freq of the paper, out of the share of the board's multipliers.
+  @Test func paperKernelsHaveTheFittedRate() throws {
+    let library = try HardwareLibrary.load()
+    let device = try library.device("zcu104")
+    let kernel = try #require(library.kernels(of: device)["paper.op"])
+    #expect(kernel.laneCount(on: device) == 1350)
+    #expect(kernel.rate(lanes: 1350, clock: device.clock) == Measure(2.7e11, Dimension(second: -1, operation: 1)))
+    #expect(try library.link("board-1gbs").time(bits: 8e9) == 1.0001)
+  }
+
+  @Test(arguments: [
+    ("\"unit\": \"MHz\"", "\"unit\": \"MB\"", "clock.unit"),
+    ("\"unit\": \"MHz\"", "\"unit\": \"furlong\"", "clock.unit"),
+    ("\"unit\": \"W\"", "\"unit\": \"W\", \"colour\": 1", "power.colour"),
+    ("\"clock\": {", "\"klock\": {", "clock"),
+    ("\"part\"", "\"spare\": 1, \"part\"", "spare"),
+    ("\"value\": 1728", "\"value\": -1728", "resources.dsp.value"),
+    ("\"value\": 1728", "\"value\": \"1728\"", "resources.dsp.value"),
+    ("\"kind\": \"device\"", "\"kind\": \"link\"", "kind"),
+    ("\"name\": \"zcu104\"", "\"name\": \"zcu105\"", "name"),
+    ("\"format\": 1", "\"format\": 2", "format"),
+    ("\"kind\": \"derived\"", "\"kind\": \"known\"", "power.kind"),
+    ("\"value\": 8,", "\"value\": 8, \"formula\": \"clock\",", "power.formula"),
+    ("\"value\": 200", "\"value\": 200, \"formula\": \"clock\"", "clock.formula"),
+    ("\"accuracy\": 0.02", "\"accuracy\": -1", "power.accuracy"),
+    ("\"board-1gbs\",", "7,", "links"),
+  ])
+  func mistakesAreNamedByFileAndKey(old: String, new: String, key: String) throws {
+    var text = Self.text("devices", "zcu104")
+    let range = try #require(text.range(of: old))
+    text.replaceSubrange(range, with: new)
+    #expect {
+      try DeviceModel(Data(text.utf8), file: "zcu104.json", named: "zcu104")
+    } throws: { error in
+      guard case .schema("zcu104.json", let found, _)? = error as? HardwareError else { return false }
+      return found == key
+    }
+  }
+
+  @Test(arguments: [
+    ("lineRate*1448/1538", "lineRate*1448"), ("lineRate*1448/1538", "latency*1448/1538"),
+    ("lineRate*1448/1538", "speed"), ("lineRate*1448/1538", "lineRate*"),
+    ("lineRate*1448/1538", "lineRate + latency"),
+  ])
+  func formulasAreHeldToTheirValue(old: String, new: String) throws {
+    let text = Self.text("links", "ethernet-1g").replacingOccurrences(of: old, with: new)
+    #expect {
+      try LinkModel(Data(text.utf8), file: "x.json")
+    } throws: { error in
+      guard case .schema("x.json", let key, _)? = error as? HardwareError else { return false }
+      return key.hasPrefix("rate.")
+    }
+  }
+
+  @Test func unknownOperationsAndTooManyLanesAreRefused() throws {
+    let text = Self.text("kernels", "paper")
+    #expect(throws: HardwareError.self) {
+      try KernelSet(Data(text.replacingOccurrences(of: "paper.op\"", with: "paper.oq\"").utf8), file: "x.json")
+    }
+    var library = try HardwareLibrary.load()
+    let greedy = text.replacingOccurrences(of: "\"value\": 0.34725", with: "\"value\": 0.99")
+    try library.add(Data(greedy.utf8), in: .kernels, file: "paper.json")
+    #expect {
+      try library.validate()
+    } throws: { error in
+      guard case .schema(_, "resources.lut", _)? = error as? HardwareError else { return false }
+      return true
+    }
+  }
+
+  @Test func hostsSurviveTheirFile() throws {
+    func measured(_ value: Double, _ unit: String) -> Quantity {
+      Quantity(value, unit, kind: .measured, source: "a test", accuracy: 0.1)
+    }
+    let host = HostModel(
+      name: "lab-1", title: "A host", processor: "any", threads: 2, power: measured(65, "W"),
+      operations: ["ring.mac": measured(0.2, "ns/op")], overheads: [.frame: measured(3, "us")],
+      link: HostModel.Loopback(roundTrip: measured(14, "us"), rate: measured(2, "GB/s")))
+    let again = try HostModel(try host.fileText(), file: "lab-1.json", named: "lab-1")
+    #expect(again == host)
+    #expect(again.seconds(.frame) == 3e-6 && again.seconds(.bulk) == 0)
+    let bad = String(decoding: try host.fileText(), as: UTF8.self)
+    for (old, new) in [("ring.mac", "ring.sum"), ("\"frame\"", "\"flame\""), ("ns/op", "ns"), ("GB/s", "GB")] {
+      #expect(throws: HardwareError.self) {
+        try HostModel(Data(bad.replacingOccurrences(of: old, with: new).utf8), file: "lab-1.json")
+      }
+    }
+  }
+}
