@@ -110,7 +110,8 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
-    tests("HardwareTests", ["Hardware", "HardwareModels", "Networks", "Programs", "Rings"]),
+    tests(
+      "HardwareTests", ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
       "InferenceTests",

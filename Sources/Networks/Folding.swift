@@ -44,7 +44,7 @@ public enum Folding {
 
   /// Takes maxima before the monotone activation that they would read: the results are the same, and fewer elements are
   /// compared.
-  private static func poolingFirst(_ graph: Graph) -> Graph {
+  static func poolingFirst(_ graph: Graph) -> Graph {
     var graph = graph
     for node in graph.nodes {
       guard case .maxPool = node.operation, graph.nodes[node.inputs[0]].operation.isMonotone else { continue }
@@ -57,7 +57,7 @@ public enum Folding {
     return graph
   }
 
-  private static func withBias(_ operation: Operation) -> Operation? {
+  static func withBias(_ operation: Operation) -> Operation? {
     switch operation {
     case .convolution(var spec):
       spec.bias = true

@@ -51,22 +51,35 @@ public struct HardwareLibrary: Sendable {
   /// - Parameters:
   ///   - file: its path or name, for errors.
   ///   - name: what it must call itself, or nil.
+  /// - Returns: what it calls itself.
   /// - Throws: ``HardwareError/schema(file:key:reason:)``
-  public mutating func add(_ data: Data, in folder: ModelFolder, file: String, named name: String? = nil) throws {
+  @discardableResult
+  public mutating func add(
+    _ data: Data, in folder: ModelFolder, file: String, named name: String? = nil
+  ) throws -> String {
     switch folder {
     case .devices:
       let device = try DeviceModel(data, file: file, named: name)
       devices[device.name] = device
+      return device.name
     case .links:
       let link = try LinkModel(data, file: file, named: name)
       links[link.name] = link
+      return link.name
     case .kernels:
       let set = try KernelSet(data, file: file, named: name)
       kernelSets[set.name] = set
+      return set.name
     case .hosts:
       let host = try HostModel(data, file: file, named: name)
       hosts[host.name] = host
+      return host.name
     }
+  }
+
+  /// Whether a file calls itself the description of a host.
+  public static func isHost(_ data: Data) -> Bool {
+    (try? ModelReader(file: "", data: data).string("kind")) == "host"
   }
 
   /// Checks what files say of one another: names that exist, no operation in two sets of a device, lanes that fit.

@@ -35,6 +35,17 @@ public struct LinkModel: Hashable, Sendable, Encodable {
     try reader.finish()
   }
 
+  /// The link on which a host was calibrated; a message takes half a round trip.
+  public init(loopbackOf host: HostModel) {
+    name = "loopback"
+    title = "The link on which \(host.name) was calibrated"
+    rate = host.link.rate
+    latency = host.link.roundTrip
+    latency.value /= 2
+    latency.formula = nil
+    lineRate = nil
+  }
+
   /// Seconds until a message of so many bits has arrived.
   public func time(bits: Double) throws -> Double {
     try (try latency.measure + Measure(bits, .data) / rate.measure).number(as: .time, at: "link \(name)")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Daemons
 import Foundation
+import Hardware
 import Networks
 import Programs
 import Training
@@ -35,6 +36,12 @@ enum Failures {
       }
     case let error as NetworksError: if case .fileSystem(_, "written", _) = error { 73 } else { 65 }
     case is ProgramError: 65
+    case let error as HardwareError:
+      switch error {
+      case .unknownName, .invalidCount: 64
+      case .missingModels, .missingDescriptor: 1
+      default: 65
+      }
     case let error as TrainingError:
       switch error {
       case .badConfiguration: 64

@@ -41,6 +41,9 @@ enum Output {
   /// A number with a fixed count of decimals.
   static func fixed(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }
 
+  /// A large number with three digits: "2.70e+11".
+  static func scientific(_ value: Double) -> String { String(format: "%.2e", value) }
+
   /// Seconds for people: "3.1 ms", "2.4 s", "3:05 min".
   static func duration(_ seconds: Double) -> String {
     switch seconds {

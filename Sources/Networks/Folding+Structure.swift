@@ -1,0 +1,33 @@
+import Rings
+
+extension Folding {
+  /// What ``fold(_:_:)`` makes of a graph, without its numbers: for questions that need none, such as what it costs.
+  ///
+  /// - Throws: ``NetworksError`` where the graph is invalid.
+  public static func structure(_ graph: Graph) throws -> Graph {
+    try graph.validate()
+    let shapes = try graph.shapes()
+    var readers = [Int](repeating: 0, count: graph.nodes.count)
+    for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
+    var folded = graph
+    folded.nodes = []
+    var place = [Int](repeating: 0, count: graph.nodes.count)
+    for node in graph.nodes {
+      let inputs = node.inputs.map { place[$0] }
+      guard case .batchNorm = node.operation else {
+        place[node.id] = folded.append(node.operation, name: node.name, from: inputs)
+        continue
+      }
+      let operand = node.inputs[0]
+      if readers[operand] == 1, let operation = withBias(graph.nodes[operand].operation) {
+        place[node.id] = inputs[0]
+        folded.nodes[inputs[0]].operation = operation
+      } else {
+        let channels = shapes[node.id].channels
+        let spec = ConvolutionSpec(outChannels: channels, kernel: 1, groups: channels)
+        place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
+      }
+    }
+    return poolingFirst(folded)
+  }
+}
