@@ -1,4 +1,5 @@
 import Foundation
+import Hardware
 import Networks
 import Testing
 
@@ -91,6 +92,53 @@ import Testing
     let outcome = try run(line)
     #expect(outcome.code == code, "\(line): \(outcome.error)")
     #expect(words.isEmpty || outcome.error.contains(words), "\(line): \(outcome.error)")
+  }
+
+  /// Models and plans are evaluated by their own program, to the byte that inspection foretells.
+  @Test func modelsAndPlansGoByTheirPlan() throws {
+    let site = try Site()
+    func evaluate(_ file: String, _ more: String = "") throws -> [String: Any] {
+      let line = "hw latency --model \(site.path(file)) --protocol rlwe --json" + more
+      return try object(try run(line))
+    }
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let inspected = try object(try run("inspect \(site.path("tiny.plan")) --json"))
+    let bytes = ["bytes_to_model_owner", "bytes_to_data_owner"].reduce(0) { $0 + ((inspected[$1] as? Int) ?? 0) }
+    for file in ["tiny.model", "tiny.plan"] {
+      let found = try evaluate(file)
+      #expect(
+        found["communication_bytes"] as? Int == bytes && found["rounds"] as? Int == inspected["round_trips"] as? Int)
+    }
+    let changed = try evaluate("tiny.model", " --activation relu")
+    #expect((changed["communication_bytes"] as? Int ?? 0) > bytes)
+    #expect(try run("hw latency --model \(site.path("tiny.model")) --protocol pasnet").code == 0)
+    #expect(try run("hw latency --model \(site.path("tiny.plan")) --protocol pasnet").code == 65)
+  }
+
+  @Test func hostFilesAreDevices() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func measured(_ value: Double, _ unit: String) -> Quantity {
+      Quantity(value, unit, kind: .measured, source: "a test", accuracy: 0.1)
+    }
+    let host = HostModel(
+      name: "lab", title: "a test", processor: "none", threads: 1,
+      operations: Dictionary(uniqueKeysWithValues: Descriptor.operationKinds.map { ($0, measured(2, "ns/op")) }),
+      overheads: [:], link: HostModel.Loopback(roundTrip: measured(20, "us"), rate: measured(1, "GB/s")))
+    try host.fileText().write(to: folder.appendingPathComponent("lab.json"))
+    let offline = try object(
+      try run("hw latency --network digits --device lab.json --protocol rlwe --phase offline --batch 4 --json"))
+    #expect(offline["device"] as? String == "lab" && offline["link"] as? String == "loopback")
+    #expect(offline["energy_mj"] == nil)
+    let helped = try run("hw latency --network digits --device zcu104 --host lab.json --protocol rlwe --phase offline")
+    #expect(helped.code == 0 && helped.output.contains("ntt.8192"))
+    let link = #"{"format": 1, "kind": "link", "name": "wire", "title": "w", "rate": R, "latency": L}"#
+      .replacingOccurrences(
+        of: "R", with: #"{"value": 1, "unit": "Gbit/s", "kind": "assumed", "source": "s", "accuracy": 0}"#
+      ).replacingOccurrences(
+        of: "L", with: #"{"value": 1, "unit": "ms", "kind": "assumed", "source": "s", "accuracy": 0}"#)
+    try Data(link.utf8).write(to: folder.appendingPathComponent("wire.json"))
+    let wired = try object(try run("hw latency --network digits --protocol pasnet --link wire.json --json"))
+    #expect(wired["link"] as? String == "wire")
   }
 
   @Test func comparisonsHaveARowForEachCombination() throws {

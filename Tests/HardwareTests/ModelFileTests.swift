@@ -69,6 +69,54 @@ import Testing
     }
   }
 
+  /// Every key of every shipped file: without it, or with a stranger beside it, the file is refused by that very key.
+  @Test(arguments: HardwareLibrary.ModelFolder.allCases)
+  func everyKeyIsNeededAndNoOtherIsTaken(folder: HardwareLibrary.ModelFolder) throws {
+    let optional: Set<String> = ["formula", "lineRate", "module", "power"]
+    for name in HardwareModels.names(in: folder.rawValue) ?? [] {
+      let top = try #require(
+        try JSONSerialization.jsonObject(with: Data(Self.text(folder.rawValue, name).utf8)) as? [String: Any])
+      for path in Self.paths(top) {
+        // Classes of operations may be there or not.
+        let isClass = path.count == 2 && ["kernels", "operations", "overheads"].contains(path[0])
+        let isOptional = isClass || (optional.contains(path.last!) && (folder == .hosts || path.last != "power"))
+        if !isOptional { #expect(Self.refusal(folder, Self.edited(top, path) { _ in nil }) == Self.blamed(path)) }
+        var stranger = path
+        stranger[path.count - 1] = "stranger"
+        #expect(Self.refusal(folder, Self.edited(top, stranger) { _ in 1 }) == stranger.joined(separator: "."))
+      }
+    }
+  }
+
+  /// A kernel without a share is told to have lanes or a share.
+  private static func blamed(_ path: [String]) -> String {
+    (path.last == "share" ? path.dropLast() + ["lanes"] : path).joined(separator: ".")
+  }
+
+  private static func paths(_ object: [String: Any]) -> [[String]] {
+    object.sorted { $0.key < $1.key }.flatMap { key, value in
+      [[key]] + paths(value as? [String: Any] ?? [:]).map { [key] + $0 }
+    }
+  }
+
+  private static func edited(_ object: [String: Any], _ path: [String], _ edit: (Any?) -> Any?) -> [String: Any] {
+    var object = object
+    if path.count == 1 {
+      object[path[0]] = edit(object[path[0]])
+    } else {
+      object[path[0]] = edited(object[path[0]] as? [String: Any] ?? [:], Array(path.dropFirst()), edit)
+    }
+    return object
+  }
+
+  private static func refusal(_ folder: HardwareLibrary.ModelFolder, _ object: [String: Any]) -> String? {
+    var library = HardwareLibrary()
+    do {
+      try library.add(JSONSerialization.data(withJSONObject: object), in: folder, file: "x.json")
+      return nil
+    } catch HardwareError.schema("x.json", let key, _) { return key } catch { return "\(error)" }
+  }
+
   @Test func unknownOperationsAndTooManyLanesAreRefused() throws {
     let text = Self.text("kernels", "paper")
     #expect(throws: HardwareError.self) {

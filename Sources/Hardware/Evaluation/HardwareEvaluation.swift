@@ -1,4 +1,5 @@
 public import Networks
+public import Programs
 
 /// What a network costs under a protocol, on a device and a link: by layer, by operator and in total. Computation of the two
 /// parties and communication add up, without overlap; `hw schedule` overlaps them.
@@ -143,6 +144,18 @@ public struct HardwareEvaluator: Sendable {
   /// - Throws: ``HardwareError``, `NetworksError`, `ProgramError`
   public func evaluate(_ graph: Graph) throws -> HardwareEvaluation {
     try evaluate(try accounts(of: graph), network: graph.name)
+  }
+
+  /// Evaluates a planned program, its own widths and rescaling steps included.
+  /// - Throws: ``HardwareError``, also where the protocol is a flow, which counts layers of a graph; `ProgramError`
+  public func evaluate(_ program: Program) throws -> HardwareEvaluation {
+    guard case .program(let source) = mode.kind else {
+      throw HardwareError.invalidDescriptor(
+        name: mode.name, reason: "it counts the layers of a network, and a plan holds the steps of another protocol")
+    }
+    return try evaluate(
+      try LayerAccount.layers(
+        of: program, model: model, source: source, phase: phase, batch: batch, bulk: batch), network: program.name)
   }
 
   /// Evaluates what layers do and send.

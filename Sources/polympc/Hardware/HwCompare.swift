@@ -27,7 +27,7 @@ struct HwCompare: ParsableCommand {
   @Option(help: ArgumentHelp("Built-in network.", valueName: "name"))
   var network: String?
 
-  @Option(help: ArgumentHelp("Model file instead of a built-in network.", valueName: "path"))
+  @Option(help: ArgumentHelp("Model or plan file instead of a built-in network.", valueName: "path"))
   var model: String?
 
   @Option(help: "Pictures: \(PictureData.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -42,8 +42,8 @@ struct HwCompare: ParsableCommand {
   @Option(name: .customLong("protocol"), help: ArgumentHelp("Protocols.", valueName: "protocol"))
   var protocolName = "rlwe"
 
-  @Option(help: "Activations: x2act, relu, or both.")
-  var activation = "x2act"
+  @Option(help: "Activations: x2act, relu, or both; x2act where none is given, or those of the model.")
+  var activation: String?
 
   @OptionGroup var work: HwWorkOptions
   @OptionGroup var format: HwFormatOptions
@@ -56,9 +56,11 @@ struct HwCompare: ParsableCommand {
     }
   }
 
-  private var activations: [String] { Self.list(activation, all: ["x2act", "relu"]) }
+  private var activations: [String?] {
+    activation.map { Self.list($0, all: ["x2act", "relu"]) } ?? [model == nil ? "x2act" : nil]
+  }
 
-  private func options(_ activation: String) -> HwNetworkOptions {
+  private func options(_ activation: String?) -> HwNetworkOptions {
     var options = HwNetworkOptions()
     (options.network, options.model, options.dataset, options.activation) = (network, model, dataset, activation)
     (options.pooling, options.reluLayers) = (nil, [])
@@ -101,16 +103,16 @@ struct HwCompare: ParsableCommand {
     let links = link.map { Self.list($0, all: models.library.links.keys.sorted()) }
     var rows: [Row] = []
     for activation in activations {
-      let graph = try options(activation).graph()
+      let options = options(activation)
       for protocolName in Self.list(protocolName, all: modes) {
         for device in devices {
           for link in links.map({ $0.map(Optional.some) }) ?? [nil] {
             // Names must exist, whatever a combination then comes to.
             let evaluator = try models.evaluator(protocolName: protocolName, device: device, link: link, work: work)
             var row = Row(
-              activation: activation, protocolName: protocolName, device: evaluator.target.name,
+              activation: activation ?? "own", protocolName: protocolName, device: evaluator.target.name,
               link: evaluator.link.name)
-            do { row.cost = HwCostReport(try evaluator.evaluate(graph).total) } catch { row.reason = "\(error)" }
+            do { row.cost = HwCostReport(try options.evaluate(by: evaluator).total) } catch { row.reason = "\(error)" }
             rows.append(row)
           }
         }

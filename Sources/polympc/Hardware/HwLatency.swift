@@ -10,7 +10,8 @@ struct HwLatency: ParsableCommand {
       Computation of both parties and communication add up, without overlap. The
       bytes are those of both directions; energy is the power of both boards for so
       long. "±" is how far the time may be off if every number that it rests on is
-      off as far as its accuracy says.
+      off as far as its accuracy says. A model or plan file is evaluated by its plan;
+      a built-in network by an outline, with one width for all comparisons.
 
       Examples:
         polympc hw latency --network resnet18 --dataset imagenet \\
@@ -28,10 +29,10 @@ struct HwLatency: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let (evaluator, graph) = (try target.evaluator(), try network.graph())
+      let evaluator = try target.evaluator()
       let clock = ContinuousClock()
       let start = clock.now
-      let evaluation = try evaluator.evaluate(graph)
+      let evaluation = try network.evaluate(by: evaluator)
       if timing {
         let seconds = Double((clock.now - start) / Duration.nanoseconds(1)) * 1e-9
         Output.note("evaluated in \(Output.duration(seconds))")

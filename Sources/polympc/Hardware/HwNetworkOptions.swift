@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Hardware
 import Networks
+import Programs
 
 /// Which network, and what stands in its layers.
 struct HwNetworkOptions: ParsableArguments {
@@ -10,7 +11,7 @@ struct HwNetworkOptions: ParsableArguments {
       "Built-in network: \(Builders.names.joined(separator: ", ")), and variants (-w0.5, -pool).", valueName: "name"))
   var network: String?
 
-  @Option(help: ArgumentHelp("Model file instead of a built-in network.", valueName: "path"))
+  @Option(help: ArgumentHelp("Model or plan file instead of a built-in network.", valueName: "path"))
   var model: String?
 
   @Option(help: "Pictures: \(PictureData.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -59,7 +60,7 @@ struct HwNetworkOptions: ParsableArguments {
     let pool = try choice(pooling, [.averagePool, .maxPool], "--pooling")
     var graph: Graph
     if let model {
-      graph = try HwGraphSource.load(model)
+      graph = try HwGraphSource.graph(model)
     } else {
       let options = BuilderOptions(
         activation: act == .relu ? .relu : .x2act(X2actSpec()),
@@ -82,8 +83,31 @@ struct HwNetworkOptions: ParsableArguments {
   }
 }
 
-/// Where graphs come from: the one place to add a format.
+extension HwNetworkOptions {
+  /// Evaluates what the options describe: a file's own plan, where the protocol follows plans and nothing was changed, or else
+  /// the graph.
+  func evaluate(by evaluator: HardwareEvaluator) throws -> HardwareEvaluation {
+    if let model, activation == nil, pooling == nil, reluLayers.isEmpty, case .program = evaluator.mode.kind,
+      let program = try HwGraphSource.program(model)
+    {
+      return try evaluator.evaluate(program)
+    }
+    return try evaluator.evaluate(try graph())
+  }
+}
+
+/// Where graphs and plans come from: the one place to add a format.
 enum HwGraphSource {
   /// The graph of a file.
-  static func load(_ path: String) throws -> Graph { try ModelFile.load(from: path).graph }
+  static func graph(_ path: String) throws -> Graph { try ModelFile.load(from: path).graph }
+
+  /// The program of a plan file, or of a model file that was calibrated; nil where a model was not.
+  static func program(_ path: String) throws -> Program? {
+    do {
+      let file = try ModelFile.load(from: path)
+      return file.calibration == nil ? nil : try file.planned().plan.program
+    } catch NetworksError.notAModelFile {
+      return try PlanFile.load(from: path).plan.program
+    }
+  }
 }

@@ -53,7 +53,9 @@ struct HwModels {
 
   /// A board or host.
   mutating func target(_ name: String, host: String?) throws -> HardwareTarget {
-    let extra = try host.map { try library.host(try resolve($0, .hosts)) }
+    // Resolved first: a call's receiver is read before its arguments change it.
+    let hostName = try host.map { try resolve($0, .hosts) }
+    let extra = try hostName.map { try library.host($0) }
     let isFile = name.contains("/") || name.hasSuffix(".json")
     let isHostFile = isFile && HardwareLibrary.isHost(FileManager.default.contents(atPath: name) ?? Data())
     let found = try resolve(name, isHostFile ? .hosts : .devices)
@@ -63,7 +65,10 @@ struct HwModels {
 
   /// A link, or the one that a device or host has by itself.
   mutating func link(_ name: String?, for target: HardwareTarget) throws -> LinkModel {
-    if let name { return try library.link(try resolve(name, .links)) }
+    if let name {
+      let found = try resolve(name, .links)
+      return try library.link(found)
+    }
     if let device = target.device { return try library.link(device.links[0]) }
     return LinkModel(loopbackOf: target.host!)
   }
