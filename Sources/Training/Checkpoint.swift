@@ -4,9 +4,9 @@ public import Networks
 
 /// The state of a training run after an epoch.
 ///
-/// File: the eight bytes `PMPCCKP1`; the length of the JSON header as 8 bytes, little-endian; the header
-/// (configuration, graph, history, and the keys and sizes of the tensors); all parameters and then all momenta as
-/// float32, little-endian; the CRC-32 of everything before.
+/// File: the eight bytes `PMPCCKP2`; the length of the JSON header as 8 bytes, little-endian; the header
+/// (configuration, graph, history, state of a search, and for each section the keys and sizes of its tensors); the
+/// tensors of all sections as float32, little-endian; the CRC-32 of everything before.
 public struct Checkpoint: Sendable {
   struct Tensor: Codable, Sendable {
     var key: ParameterKey
@@ -18,9 +18,18 @@ public struct Checkpoint: Sendable {
     var configuration: TrainingConfiguration
     var graph: Graph
     var history: TrainingHistory
-    var parameters: [Tensor]
-    var momenta: [Tensor]
+    var search: SearchState?
+    var sections: [Section]
   }
+
+  /// Tensors of one purpose.
+  struct Section: Codable, Sendable {
+    var name: SectionName
+    var tensors: [Tensor]
+  }
+
+  /// Purposes of tensors, in the order of the file.
+  enum SectionName: String, Codable, Sendable, CaseIterable { case parameters, momenta }
 
   var header: Header
   /// The parameters, running statistics included.
@@ -34,20 +43,22 @@ public struct Checkpoint: Sendable {
   /// The course up to the checkpoint.
   public var history: TrainingHistory { header.history }
 
-  private static let magic = [UInt8]("PMPCCKP1".utf8)
+  private static let magic = [UInt8]("PMPCCKP2".utf8)
   /// Largest file that is accepted.
   private static let maximumBytes = 4 << 30
 
   init(
     configuration: TrainingConfiguration, graph: Graph, history: TrainingHistory, parameters: Parameters,
-    momenta: Parameters
+    momenta: Parameters, search: SearchState? = nil
   ) {
     func tensors(_ values: Parameters) -> [Tensor] {
       values.keys.map { Tensor(key: $0, count: values[$0.node, $0.name].count) }
     }
     header = Header(
-      configuration: configuration, graph: graph, history: history, parameters: tensors(parameters),
-      momenta: tensors(momenta))
+      configuration: configuration, graph: graph, history: history, search: search,
+      sections: [
+        Section(name: .parameters, tensors: tensors(parameters)), Section(name: .momenta, tensors: tensors(momenta)),
+      ])
     self.parameters = parameters
     self.momenta = momenta
   }
@@ -65,8 +76,9 @@ public struct Checkpoint: Sendable {
     var bytes = Checkpoint.magic
     withUnsafeBytes(of: UInt64(json.count).littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: json)
-    for (values, tensors) in [(parameters, header.parameters), (momenta, header.momenta)] {
-      for tensor in tensors {
+    for section in header.sections {
+      let values = section.name == .parameters ? parameters : momenta
+      for tensor in section.tensors {
         values[tensor.key.node, tensor.key.name].withUnsafeBytes { bytes.append(contentsOf: $0) }
       }
     }
@@ -81,7 +93,7 @@ public struct Checkpoint: Sendable {
     let bytes = try AtomicFile.read(path, maximumBytes: maximumBytes)
     guard bytes.count >= 20, Array(bytes[0..<8]) == magic else {
       throw TrainingError.malformed(
-        path: path, reason: "it does not start with PMPCCKP1; it is no checkpoint of this version")
+        path: path, reason: "it does not start with PMPCCKP2; it is no checkpoint of this version")
     }
     let body = bytes[..<(bytes.count - 4)]
     guard littleEndian(bytes[(bytes.count - 4)...]) == UInt64(checksum(body)) else {
@@ -110,8 +122,11 @@ public struct Checkpoint: Sendable {
       }
       return result
     }
-    let parameters = try take(header.parameters)
-    let momenta = try take(header.momenta)
+    guard header.sections.map(\.name) == SectionName.allCases else {
+      throw TrainingError.malformed(path: path, reason: "its sections are not those of this version")
+    }
+    let parameters = try take(header.sections[0].tensors)
+    let momenta = try take(header.sections[1].tensors)
     guard offset == body.count else { throw TrainingError.trailingBytes(path: path, expectedBytes: offset + 4) }
     try header.graph.validate()
     try parameters.validate(for: header.graph)

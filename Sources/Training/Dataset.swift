@@ -36,6 +36,15 @@ public struct Dataset: Sendable {
       labels: Array(labels[range]))
   }
 
+  /// The pictures of the given indices, in their order.
+  func picking(_ indices: ArraySlice<Int>) -> Dataset {
+    var picked: [UInt8] = []
+    picked.reserveCapacity(indices.count * shape.count)
+    for index in indices { picked += pixels[index * shape.count..<(index + 1) * shape.count] }
+    return Dataset(
+      shape: shape, classes: classes, pixelMaximum: pixelMaximum, pixels: picked, labels: indices.map { labels[$0] })
+  }
+
   /// Raw pixel values of one picture, CHW, as the inference engine takes them.
   public func rawSample(_ index: Int) -> [Float] {
     pixels[index * shape.count..<(index + 1) * shape.count].map(Float.init)

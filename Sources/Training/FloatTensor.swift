@@ -1,4 +1,5 @@
 import Glibc
+import Networks
 
 /// Shape of a batch in memory order: channels, samples, rows, columns.
 ///
@@ -69,6 +70,15 @@ public final class FloatTensor {
   public var pointer: UnsafeMutablePointer<Float> { storage.pointer }
   /// A copy of the elements.
   public var values: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+
+  /// Copies the values of a parameter.
+  func load(_ values: [Float], for key: ParameterKey) throws {
+    guard values.count == count else {
+      throw TrainingError.badParameter(
+        node: key.node, name: key.name.rawValue, expected: count, found: values.count)
+    }
+    values.withUnsafeBufferPointer { pointer.update(from: $0.baseAddress!, count: values.count) }
+  }
 
   /// Sets every element.
   public func fill(_ value: Float) {

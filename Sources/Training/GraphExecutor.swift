@@ -22,6 +22,44 @@ public final class GraphExecutor {
     }
   }
 
+  /// What a batch came to in training mode.
+  struct StepLoss {
+    /// Cross-entropy alone.
+    var loss: Float = 0
+    /// Range penalty.
+    var penalty: Float = 0
+    /// Divergence from the teacher, before its weight.
+    var distillation: Float = 0
+    /// Samples classified correctly.
+    var correct = 0
+  }
+
+  /// What a step may add to the loss of the batch.
+  struct StepTerms {
+    /// The teacher's logits on the batch, the weight of the divergence from them (the cross-entropy weighs the rest),
+    /// and the temperature.
+    var teacher: (logits: FloatTensor, weight: Float, temperature: Float)?
+    /// Cost of both forms of each gated layer, times its multiplier.
+    var costs: [(comparison: Float, polynomial: Float)]?
+    /// Whether running statistics of batch normalisation move.
+    var movesStatistics = true
+  }
+
+  /// How the layers of a search space are computed while both forms are in play.
+  enum GateMode {
+    /// `p` is the softmax of two trained numbers a layer.
+    case learned
+    /// `p` is given: ``setPolynomialShare(_:)``.
+    case scheduled
+  }
+
+  /// A layer with two forms; `numbers` holds alpha or p, comparison first.
+  struct Gate {
+    let layer: SearchSpace.Layer
+    let numbers: FloatTensor
+    let gradient: FloatTensor
+  }
+
   /// A parameter with its gradient.
   struct Slot {
     let key: ParameterKey
@@ -37,11 +75,39 @@ public final class GraphExecutor {
   private let statistics: [Int: BatchStatistics]
   private let shapes: [TensorShape]
   private let tape: Tape
+  private let gateMode: GateMode
+  private let clip: Float
+  /// Layers of which both forms are computed, in the order of the search space.
+  let gates: [Gate]
+  private let gateOfNode: [Int: Int]
 
   /// Copies the parameters.
   ///
   /// - Throws: `NetworksError` where graph and parameters do not fit; ``TrainingError/unsupportedGraph(node:reason:)``.
-  public init(graph: Graph, parameters: Parameters, workers: Workers) throws {
+  public convenience init(graph: Graph, parameters: Parameters, workers: Workers) throws {
+    try self.init(graph: graph, parameters: parameters, workers: workers, layers: [], mode: .scheduled)
+  }
+
+  /// Both forms of every layer of a space; alphas start at (0, 0), shares at the polynomial alone.
+  convenience init(space: SearchSpace, parameters: Parameters, workers: Workers, mode: GateMode) throws {
+    try self.init(
+      graph: space.polynomial, parameters: parameters, workers: workers, layers: space.layers, clip: space.clip,
+      mode: mode)
+  }
+
+  private init(
+    graph: Graph, parameters: Parameters, workers: Workers, layers: [SearchSpace.Layer], clip: Float = .infinity,
+    mode: GateMode
+  ) throws {
+    gateMode = mode
+    self.clip = clip
+    let pair = BatchShape(channels: 2, samples: 1)
+    gates = layers.map { layer in
+      Gate(
+        layer: layer, numbers: FloatTensor(shape: pair, values: mode == .learned ? [0, 0] : [0, 1]),
+        gradient: FloatTensor(shape: pair))
+    }
+    gateOfNode = Dictionary(uniqueKeysWithValues: layers.enumerated().map { ($1.node, $0) })
     try graph.validate()
     try parameters.validate(for: graph)
     self.graph = graph
@@ -84,8 +150,29 @@ public final class GraphExecutor {
     return result
   }
 
+  /// Sets every parameter and running statistic.
+  ///
+  /// - Throws: `NetworksError` where they are not the graph's.
+  func load(_ parameters: Parameters) throws {
+    try parameters.validate(for: graph)
+    for slot in slots { try slot.value.load(parameters[slot.key.node, slot.key.name], for: slot.key) }
+    for (node, entry) in statistics {
+      try entry.mean.load(parameters[node, .mean], for: ParameterKey(node, .mean))
+      try entry.variance.load(parameters[node, .variance], for: ParameterKey(node, .variance))
+    }
+  }
+
   /// A copy of the gradient that the last ``differentiate(batch:labels:options:)`` left.
   public func gradient(_ key: ParameterKey) -> [Float]? { slotOfKey[key].map { slots[$0].gradient.values } }
+
+  /// Weighs the polynomial form of every gated layer by `share`, the comparison by the rest.
+  func setPolynomialShare(_ share: Float) {
+    precondition(gateMode == .scheduled)
+    for gate in gates {
+      gate.numbers.pointer[0] = 1 - share
+      gate.numbers.pointer[1] = share
+    }
+  }
 
   /// Loss and gradients of a batch in training mode; running statistics of batch normalisation move.
   ///
@@ -96,26 +183,62 @@ public final class GraphExecutor {
   public func differentiate(
     batch: FloatTensor, labels: [Int], options: LossOptions
   ) -> (loss: Float, penalty: Float, correct: Int) {
+    let result = differentiate(batch: batch, labels: labels, options: options, terms: StepTerms())
+    return (result.loss, result.penalty, result.correct)
+  }
+
+  /// The same with more terms.
+  func differentiate(batch: FloatTensor, labels: [Int], options: LossOptions, terms: StepTerms) -> StepLoss {
     defer { tape.reset() }
     for slot in slots { slot.gradient.fill(0) }
-    let variables = record(batch, training: true)
+    for gate in gates { gate.gradient.fill(0) }
+    var shares: [Tape.Variable] = []
+    let variables = record(batch, training: true, movesStatistics: terms.movesStatistics, shares: &shares)
     let logits = variables[variables.count - 1]
+    var result = StepLoss()
     var loss = tape.apply(
       .softmaxCrossEntropy(labels: labels, smoothing: options.labelSmoothing), [logits])
-    let dataLoss = tape.value(loss).pointer[0]
-    var penalty: Float = 0
+    result.loss = tape.value(loss).pointer[0]
+    if let teacher = terms.teacher {
+      let term = tape.apply(.distillation(teacher: teacher.logits, temperature: teacher.temperature), [logits])
+      result.distillation = tape.value(term).pointer[0]
+      loss = tape.apply(
+        .add, [tape.apply(.scaled(1 - teacher.weight), [loss]), tape.apply(.scaled(teacher.weight), [term])])
+    }
     if options.rangeWeight > 0 {
       for node in graph.nodes {
         guard case .x2act = node.operation else { continue }
         let term = tape.apply(
           .rangePenalty(bound: options.rangeBound, weight: options.rangeWeight), [variables[node.inputs[0]]])
-        penalty += tape.value(term).pointer[0]
+        result.penalty += tape.value(term).pointer[0]
         loss = tape.apply(.add, [loss, term])
       }
     }
-    let correct = zip(GraphExecutor.predictions(tape.value(logits)), labels).count { $0 == $1 }
+    if let costs = terms.costs {
+      for (share, cost) in zip(shares, costs) {
+        loss = tape.apply(.add, [loss, tape.apply(.dot(coefficients: [cost.comparison, cost.polynomial]), [share])])
+      }
+    }
+    result.correct = zip(GraphExecutor.predictions(tape.value(logits)), labels).count { $0 == $1 }
     tape.backward(from: loss)
-    return (dataLoss, penalty, correct)
+    return result
+  }
+
+  /// Logits of a batch in inference mode, `[classes, samples]`, in memory of their own.
+  func logitsTensor(batch: FloatTensor) -> FloatTensor {
+    defer { tape.reset() }
+    let variables = record(batch, training: false)
+    let output = tape.value(variables[variables.count - 1])
+    return FloatTensor(shape: output.shape, values: output.values)
+  }
+
+  /// Calls `body(node, tensor)` with the operand of every quadratic activation on a batch, normalised by the batch's
+  /// own statistics, which running ones do not follow.
+  func visitOperands(batch: FloatTensor, _ body: (Int, FloatTensor) -> Void) {
+    defer { tape.reset() }
+    var shares: [Tape.Variable] = []
+    let variables = record(batch, training: true, movesStatistics: false, shares: &shares)
+    for node in graph.nodes where node.operation.isActivation { body(node.id, tape.value(variables[node.inputs[0]])) }
   }
 
   /// Logits of a batch in inference mode, `logits[sample][class]`.
@@ -170,6 +293,25 @@ public final class GraphExecutor {
   }
 
   private func record(_ batch: FloatTensor, training: Bool) -> [Tape.Variable] {
+    var shares: [Tape.Variable] = []
+    return record(batch, training: training, movesStatistics: training, shares: &shares)
+  }
+
+  /// The weights of both forms of a gated layer, or nil where only the polynomial is in play.
+  private func share(_ node: Int, training: Bool, shares: inout [Tape.Variable]) -> Tape.Variable? {
+    guard let gate = gateOfNode[node].map({ gates[$0] }) else { return nil }
+    switch gateMode {
+    case .scheduled: return gate.numbers.pointer[1] == 1 ? nil : tape.leaf(gate.numbers)
+    case .learned:
+      shares.append(tape.apply(.softmax, [tape.leaf(gate.numbers, gradient: training ? gate.gradient : nil)]))
+      return shares[shares.count - 1]
+    }
+  }
+
+  /// `shares` takes the weights of every gated layer whose gate is learned, in the order of the gates.
+  private func record(
+    _ batch: FloatTensor, training: Bool, movesStatistics: Bool, shares: inout [Tape.Variable]
+  ) -> [Tape.Variable] {
     let input = graph.input
     precondition(
       batch.shape.channels == input.channels && batch.shape.height == input.height && batch.shape.width == input.width,
@@ -193,11 +335,19 @@ public final class GraphExecutor {
         variables.append(
           tape.apply(
             .batchNorm(
-              epsilon: epsilon, momentum: momentum, training: training, statistics: statistics[node.id]!),
+              epsilon: epsilon, momentum: movesStatistics ? momentum : 0, training: training,
+              statistics: statistics[node.id]!),
             operands + parameters(.gamma, .beta)))
       case .x2act(let spec):
         let factor = spec.squareFactor(elements: shapes[node.id].count)
-        variables.append(tape.apply(.x2act(squareFactor: factor), operands + parameters(.w1, .w2, .b)))
+        let coefficients = parameters(.w1, .w2, .b)
+        if let share = share(node.id, training: training, shares: &shares) {
+          variables.append(
+            tape.apply(
+              .blendedActivation(squareFactor: factor, upper: clip), operands + coefficients + [share]))
+        } else {
+          variables.append(tape.apply(.x2act(squareFactor: factor), operands + coefficients))
+        }
       case .relu: variables.append(tape.apply(.relu, operands))
       case .leakyRelu(let shift):
         variables.append(tape.apply(.piecewise(slope: 1 / Float(1 << shift), upper: .infinity), operands))
@@ -206,7 +356,12 @@ public final class GraphExecutor {
       case .maxPool(let kernel, let stride, let padding):
         variables.append(tape.apply(.maxPool(kernel: kernel, stride: stride, padding: padding), operands))
       case .averagePool(let kernel, let stride, let padding):
-        variables.append(tape.apply(.averagePool(kernel: kernel, stride: stride, padding: padding), operands))
+        if let share = share(node.id, training: training, shares: &shares) {
+          variables.append(
+            tape.apply(.blendedPool(kernel: kernel, stride: stride, padding: padding), operands + [share]))
+        } else {
+          variables.append(tape.apply(.averagePool(kernel: kernel, stride: stride, padding: padding), operands))
+        }
       case .globalAveragePool: variables.append(tape.apply(.globalAveragePool, operands))
       case .flatten: variables.append(tape.apply(.flatten, operands))
       case .add: variables.append(tape.apply(.add, operands))

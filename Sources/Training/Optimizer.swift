@@ -31,6 +31,22 @@ final class Optimizer {
     momenta = executor.slots.map { FloatTensor(shape: $0.value.shape) }
   }
 
+  /// A copy of the momenta, by the executor's keys.
+  var state: Parameters {
+    var result = Parameters()
+    for (slot, momentum) in zip(executor.slots, momenta) { result[slot.key.node, slot.key.name] = momentum.values }
+    return result
+  }
+
+  /// Takes a state up again.
+  ///
+  /// - Throws: ``TrainingError/badParameter(node:name:expected:found:)``
+  func load(_ state: Parameters) throws {
+    for (slot, momentum) in zip(executor.slots, momenta) {
+      try momentum.load(state[slot.key.node, slot.key.name], for: slot.key)
+    }
+  }
+
   /// Applies the executor's gradients.
   ///
   /// - Returns: the norm of the gradient before it was clipped; nothing is changed where it is not finite.

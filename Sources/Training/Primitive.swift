@@ -46,6 +46,20 @@ public enum Primitive {
   case softmaxCrossEntropy(labels: [Int], smoothing: Float)
   /// `weight` times the mean of `max(|x| - bound, 0)^2`.
   case rangePenalty(bound: Float, weight: Float)
+  /// `p[0] min(max(x, 0), upper) + p[1] (squareFactor * w1 x^2 + w2 x + b)` of `x`, `w1`, `w2`, `b`, `p`. Both see the
+  /// same `x`, so negative operands reach the polynomial.
+  case blendedActivation(squareFactor: Float, upper: Float)
+  /// `p[0] max + p[1] mean` over square windows, of `x`, `p`.
+  case blendedPool(kernel: Int, stride: Int, padding: Int)
+  /// Softmax over the channels of each sample.
+  case softmax
+  /// Sum of the elements, each times its coefficient.
+  case dot(coefficients: [Float])
+  /// Every element times a number.
+  case scaled(Float)
+  /// `temperature^2` times the mean over the samples of the divergence of the softmax of `x / temperature` from that of
+  /// the teacher's logits (G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+  case distillation(teacher: FloatTensor, temperature: Float)
 }
 
 /// How one primitive is computed and differentiated.
@@ -115,6 +129,14 @@ extension Primitive {
       SubsamplePadRule.rule(stride: stride, before: before, after: after)
     case .softmaxCrossEntropy(let labels, let smoothing): CrossEntropyRule.rule(labels: labels, smoothing: smoothing)
     case .rangePenalty(let bound, let weight): RangePenaltyRule.rule(bound: bound, weight: weight)
+    case .blendedActivation(let factor, let upper): BlendedActivationRule.rule(squareFactor: factor, upper: upper)
+    case .blendedPool(let kernel, let stride, let padding):
+      BlendedPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
+    case .softmax: SoftmaxRule.rule
+    case .dot(let coefficients): DotRule.rule(coefficients: coefficients)
+    case .scaled(let factor): ScaledRule.rule(factor: factor)
+    case .distillation(let teacher, let temperature):
+      DistillationRule.rule(teacher: teacher, temperature: temperature)
     }
   }
 }

@@ -45,6 +45,20 @@ public struct TrainingResult: Sendable {
   public var checkpointFailure: TrainingError?
 }
 
+/// A trained network that a pupil follows.
+public struct Teacher: Sendable {
+  /// Its layers.
+  public var graph: Graph
+  /// Its parameters.
+  public var parameters: Parameters
+
+  /// Puts both together.
+  public init(graph: Graph, parameters: Parameters) {
+    self.graph = graph
+    self.parameters = parameters
+  }
+}
+
 /// Trains a network as a configuration says. Orders and augmentation are drawn from streams of (seed, epoch, step), so
 /// a checkpoint needs no generator's state and a resumed run equals an uninterrupted one bit for bit.
 public final class Trainer {
@@ -62,14 +76,34 @@ public final class Trainer {
   private let optimizer: Optimizer
   private let training: Batcher
   private let test: Batcher
+  private let teacher: GraphExecutor?
 
   /// Prepares a run from freshly initialised parameters, or from `initial`.
   ///
+  /// - Parameters:
+  ///   - graph: the network, where it is not the one that the configuration names: a searched one, for example.
+  ///   - initial: parameters to start from; those that the graph has beyond them are fresh ones (activations by STPAI).
+  ///   - teacher: what the configuration's distillation follows.
   /// - Throws: ``TrainingError`` where configuration, data and network do not fit.
-  public init(configuration: TrainingConfiguration, data: DataSplit, initial: Parameters? = nil) throws {
+  public convenience init(
+    configuration: TrainingConfiguration, data: DataSplit, graph: Graph? = nil, initial: Parameters? = nil,
+    teacher: Teacher? = nil
+  ) throws {
+    try self.init(
+      configuration: configuration, data: data, graph: graph, initial: initial, teacher: teacher, isFresh: true)
+  }
+
+  private init(
+    configuration: TrainingConfiguration, data: DataSplit, graph: Graph?, initial: Parameters?, teacher: Teacher?,
+    isFresh: Bool
+  ) throws {
     try configuration.validate()
     self.configuration = configuration
-    graph = try configuration.makeGraph()
+    let graph = try graph ?? configuration.makeGraph()
+    self.graph = graph
+    guard (configuration.distillation != nil) == (teacher != nil) else {
+      throw TrainingError.badConfiguration(field: "distillation", reason: "it needs a teacher, and a teacher needs it")
+    }
     let limit = min(configuration.trainingLimit ?? data.training.count, data.training.count)
     training = try Batcher(
       dataset: limit < data.training.count ? data.training.subset(0..<limit) : data.training, graph: graph)
@@ -78,34 +112,46 @@ public final class Trainer {
       throw TrainingError.badConfiguration(
         field: "batch", reason: "\(configuration.batch) is more than the \(limit) training samples")
     }
-    let parameters =
-      try initial
-      ?? Parameters.initialize(graph, seed: configuration.seed, square: configuration.initialSquare)
     workers = Workers(threads: configuration.threads)
-    executor = try GraphExecutor(graph: graph, parameters: parameters, workers: workers)
+    var parameters = try Parameters.initialize(
+      graph, seed: configuration.seed, square: configuration.initialSquare)
+    if let initial { parameters.carryOver(initial) }
+    let clip = SearchSpace.clip(network: configuration.network)
+    if isFresh {
+      try parameters.initializeActivations(
+        of: graph, configuration: configuration, clip: clip, batcher: training, workers: workers)
+    }
+    let space = try SearchSpace(graph, clip: clip, pools: false)
+    executor = try GraphExecutor(space: space, parameters: parameters, workers: workers, mode: .scheduled)
+    if let teacher {
+      self.teacher = try GraphExecutor(graph: teacher.graph, parameters: teacher.parameters, workers: workers)
+      guard teacher.graph.input == graph.input, try teacher.graph.shapes().last == graph.shapes().last else {
+        throw TrainingError.dataDoesNotFit(reason: "teacher and pupil differ in input or classes")
+      }
+    } else {
+      self.teacher = nil
+    }
     optimizer = Optimizer(executor: executor, configuration: configuration)
   }
 
   /// Goes on from a checkpoint of the same configuration (threads and data path may differ).
   ///
   /// - Throws: ``TrainingError``
-  public convenience init(resuming path: String, configuration: TrainingConfiguration, data: DataSplit) throws {
+  public convenience init(
+    resuming path: String, configuration: TrainingConfiguration, data: DataSplit, graph: Graph? = nil,
+    teacher: Teacher? = nil
+  ) throws {
     let checkpoint = try Checkpoint.read(path)
-    guard checkpoint.header.configuration.isSameRun(as: configuration) else {
+    guard checkpoint.header.search == nil, checkpoint.header.configuration.isSameRun(as: configuration) else {
       throw TrainingError.checkpointMismatch(path: path, reason: "it belongs to another configuration")
     }
-    guard checkpoint.header.graph == (try configuration.makeGraph()) else {
-      throw TrainingError.checkpointMismatch(path: path, reason: "the network of that name has changed since")
+    guard checkpoint.header.graph == (try graph ?? configuration.makeGraph()) else {
+      throw TrainingError.checkpointMismatch(path: path, reason: "it belongs to another network")
     }
-    try self.init(configuration: configuration, data: data, initial: checkpoint.parameters)
-    for (slot, momentum) in zip(executor.slots, optimizer.momenta) {
-      let values = checkpoint.momenta[slot.key.node, slot.key.name]
-      guard values.count == momentum.count else {
-        throw TrainingError.badParameter(
-          node: slot.key.node, name: slot.key.name.rawValue, expected: momentum.count, found: values.count)
-      }
-      values.withUnsafeBufferPointer { momentum.pointer.update(from: $0.baseAddress!, count: values.count) }
-    }
+    try self.init(
+      configuration: configuration, data: data, graph: graph, initial: checkpoint.parameters, teacher: teacher,
+      isFresh: false)
+    try optimizer.load(checkpoint.momenta)
     history = checkpoint.header.history
     checkpointPath = path
   }
@@ -143,8 +189,14 @@ public final class Trainer {
         var augmentation = stream(epoch: epoch, step: step + 1)
         training.fill(
           batch, indices, shift: configuration.shift, flip: configuration.flip, generator: &augmentation)
+        let share = polynomialShare(step: epoch * stepsPerEpoch + step, stepsPerEpoch: stepsPerEpoch)
+        executor.setPolynomialShare(share)
+        var terms = GraphExecutor.StepTerms()
+        if let teacher, let distillation = configuration.distillation {
+          terms.teacher = (teacher.logitsTensor(batch: batch), distillation.weight, distillation.temperature)
+        }
         let result = executor.differentiate(
-          batch: batch, labels: training.labels(indices), options: configuration.loss)
+          batch: batch, labels: training.labels(indices), options: configuration.loss, terms: terms)
         let rate = schedule.rate(step: epoch * stepsPerEpoch + step)
         guard result.loss.isFinite, optimizer.step(rate: rate).isFinite else {
           throw TrainingError.diverged(epoch: epoch + 1, step: step + 1)
@@ -177,18 +229,20 @@ public final class Trainer {
       graph: graph, parameters: parameters, history: history, finished: true, checkpointFailure: failure)
   }
 
+  /// Weight of the quadratic in a step of gradual replacement.
+  private func polynomialShare(step: Int, stepsPerEpoch: Int) -> Float {
+    let steps = configuration.gradualEpochs * Float(stepsPerEpoch)
+    return steps > 0 ? min(1, Float(step) / steps) : 1
+  }
+
   /// Loss and accuracy on the held-out samples.
   public func evaluate() -> Evaluation { Evaluation.run(executor, test) }
 
   private func writeCheckpoint(_ parameters: Parameters, _ progress: (TrainingEvent) -> Void) -> TrainingError? {
     guard let path = checkpointPath else { return nil }
-    var momenta = Parameters()
-    for (slot, momentum) in zip(executor.slots, optimizer.momenta) {
-      momenta[slot.key.node, slot.key.name] = momentum.values
-    }
     do {
       try Checkpoint(
-        configuration: configuration, graph: graph, history: history, parameters: parameters, momenta: momenta
+        configuration: configuration, graph: graph, history: history, parameters: parameters, momenta: optimizer.state
       ).write(to: path)
       progress(.checkpointWritten(path: path))
       return nil
@@ -198,17 +252,67 @@ public final class Trainer {
     }
   }
 
-  /// A generator of its own for every step.
   private func stream(epoch: Int, step: Int) -> SeededGenerator {
-    var mixer = SeededGenerator(seed: configuration.seed)
+    SeededGenerator.stream(seed: configuration.seed, epoch: epoch, step: step)
+  }
+}
+
+extension SeededGenerator {
+  /// A generator of its own for every step.
+  static func stream(seed: UInt64, epoch: Int, step: Int) -> SeededGenerator {
+    var mixer = SeededGenerator(seed: seed)
     let key = mixer.next() &+ UInt64(epoch) &* 0xD1B5_4A32_D192_ED03 &+ UInt64(step) &* 0x8CB9_2BA7_2F3D_8DD7
     var outer = SeededGenerator(seed: key)
     return SeededGenerator(seed: outer.next())
   }
 }
 
+extension Parameters {
+  /// Takes over what has the same key and size.
+  mutating func carryOver(_ other: Parameters) {
+    for key in keys where other[key.node, key.name].count == self[key.node, key.name].count {
+      self[key.node, key.name] = other[key.node, key.name]
+    }
+  }
+
+  /// Sets the quadratics as a configuration says.
+  mutating func initializeActivations(
+    of graph: Graph, configuration: TrainingConfiguration, clip: Float, batcher: Batcher, workers: Workers
+  ) throws {
+    switch configuration.initialization {
+    case .given: break
+    case .stpai:
+      for key in keys {
+        let value: Float? =
+          switch key.name {
+          case .w1: configuration.initialSquare
+          case .w2: 1
+          case .b: 0
+          default: nil
+          }
+        if let value {
+          self[key.node, key.name] = [Float](repeating: value, count: self[key.node, key.name].count)
+        }
+      }
+    case .moments:
+      let shape = graph.input
+      var generator = SeededGenerator(seed: configuration.seed)
+      let batches = (0..<4).compactMap { index -> FloatTensor? in
+        let range = index * configuration.batch..<(index + 1) * configuration.batch
+        guard range.upperBound <= batcher.dataset.count else { return nil }
+        let batch = FloatTensor(
+          shape: BatchShape(
+            channels: shape.channels, samples: configuration.batch, height: shape.height, width: shape.width))
+        batcher.fill(batch, Array(range)[...], generator: &generator)
+        return batch
+      }
+      try setActivationsByMoments(of: graph, clip: clip, batches: batches, workers: workers)
+    }
+  }
+}
+
 /// Running sums of an epoch.
-private struct EpochMeter {
+struct EpochMeter {
   var steps = 0
   var samples = 0
   private var loss = 0.0

@@ -10,6 +10,35 @@ public enum DataSource: String, Codable, Hashable, Sendable, CaseIterable {
   case cifar10
 }
 
+/// What the coefficients of quadratic activations start from.
+public enum ActivationInitialization: String, Codable, Hashable, Sendable, CaseIterable {
+  /// The parameters that training starts from; fresh ones are those of `stpai`.
+  case given
+  /// Near the identity: `w1 = initialSquare`, `w2 = 1`, `b = 0` (PolyMPCNet, straight-through polynomial activation
+  /// initialisation), so that pretrained weights carry over.
+  case stpai
+  /// Nearest to ReLU under the moments of the operands on the first training samples (``GaussianQuadratic``).
+  case moments
+}
+
+/// How a pupil follows a teacher: `(1 - weight) cross-entropy + weight * divergence` at a temperature (G. Hinton et al.,
+/// "Distilling the Knowledge in a Neural Network", 2015).
+public struct Distillation: Codable, Hashable, Sendable {
+  /// Weight of the divergence, 0...1.
+  public var weight: Float
+  /// Temperature of both softmaxes.
+  public var temperature: Float
+  /// Digest of the teacher's model file, so that a resumed run has the same one.
+  public var teacher: String
+
+  /// Describes how to follow a teacher.
+  public init(weight: Float = 0.5, temperature: Float = 4, teacher: String) {
+    self.weight = weight
+    self.temperature = temperature
+    self.teacher = teacher
+  }
+}
+
 /// Everything that decides the outcome of a training run, and the number of threads, which does not.
 public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// The network, as `NetworkName` reads it.
@@ -22,10 +51,19 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var batchNorm = true
   /// The constant and the granularity of every quadratic activation.
   public var activation = X2actSpec()
-  /// ReLU instead of the quadratic, for a teacher or a comparison; such a net cannot be run privately yet.
+  /// ReLU instead of the quadratic, for a teacher or where exactness is worth its comparisons.
   public var usesRelu = false
+  /// The pooling between layers.
+  public var pooling = PoolingChoice.average
   /// First value of every `w1`.
   public var initialSquare: Float = 0.005
+  /// What the quadratics start from.
+  public var initialization = ActivationInitialization.given
+  /// Epochs over which ReLU is replaced gradually: activations start as ReLU, and the quadratic's share rises linearly
+  /// to one. 0 starts with the quadratic.
+  public var gradualEpochs: Float = 0
+  /// What a teacher adds to the loss.
+  public var distillation: Distillation?
   /// Passes over the training samples.
   public var epochs = 10
   /// Samples a step; the remainder of an epoch is left out.
@@ -88,12 +126,17 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     let nonNegative: [(String, Float)] = [
       ("finalLearningRate", finalLearningRate), ("warmUpEpochs", warmUpEpochs), ("weightDecay", weightDecay),
       ("activationRate", activationRate), ("clipNorm", clipNorm), ("loss.rangeBound", loss.rangeBound),
-      ("loss.rangeWeight", loss.rangeWeight),
+      ("loss.rangeWeight", loss.rangeWeight), ("gradualEpochs", gradualEpochs),
     ]
     for (field, value) in nonNegative { try require(value.isFinite && value >= 0, field, "\(value) is negative") }
     try require((0..<1).contains(momentum), "momentum", "\(momentum) is not in 0..<1")
     try require((0..<1).contains(loss.labelSmoothing), "loss.labelSmoothing", "it is not in 0..<1")
     try require(initialSquare.isFinite, "initialSquare", "it is not finite")
+    if let distillation {
+      let temperature = distillation.temperature
+      try require((0...1).contains(distillation.weight), "distillation.weight", "it is not in 0...1")
+      try require(temperature.isFinite && temperature > 0, "distillation.temperature", "it is not positive")
+    }
   }
 
   /// The network that the configuration describes.
@@ -102,7 +145,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public func makeGraph() throws -> Graph {
     try validate()
     let choice: ActivationChoice = usesRelu ? .relu : .x2act(activation)
-    guard let graph = Builders.named(network, activation: choice, batchNorm: batchNorm) else {
+    let options = BuilderOptions(activation: choice, pooling: pooling, batchNorm: batchNorm)
+    guard let graph = Builders.named(network, options: options) else {
       throw TrainingError.badConfiguration(field: "network", reason: "\"\(network)\" is unknown")
     }
     return graph

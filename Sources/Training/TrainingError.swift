@@ -22,6 +22,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case diverged(epoch: Int, step: Int)
   /// The checkpoint could not be written; the one before it is untouched.
   case checkpointNotWritten(path: String, reason: String)
+  /// A latency table does not fit the network.
+  case badTable(reason: String)
   /// The checkpoint belongs to another configuration or graph.
   case checkpointMismatch(path: String, reason: String)
 
@@ -45,6 +47,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "the loss is not finite in epoch \(epoch), step \(step): lower the learning rate or raise the range penalty"
     case .checkpointNotWritten(let path, let reason):
       "checkpoint \(path) was not written (\(reason)); the one before it, if any, is untouched"
+    case .badTable(let reason):
+      "the latency table does not fit: \(reason); write it for this network with `polympc hw table`"
     case .checkpointMismatch(let path, let reason):
       "checkpoint \(path) cannot be resumed: \(reason)"
     }

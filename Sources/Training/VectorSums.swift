@@ -75,6 +75,25 @@ enum VectorSums {
     }
   }
 
+  /// Sum of `min(max(x, 0), upper) y`.
+  static func clippedDot(_ x: UnsafePointer<Float>, upper: Float, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
+    blocks(count) { start, size in
+      var lanes = SIMD8<Float>(repeating: 0)
+      var index = start
+      let (low, high) = (SIMD8<Float>(repeating: 0), SIMD8<Float>(repeating: upper))
+      while index + 8 <= start + size {
+        lanes += pointwiseMin(pointwiseMax(load(x, index), low), high) * load(y, index)
+        index += 8
+      }
+      var rest = lanes.sum()
+      while index < start + size {
+        rest += min(max(x[index], 0), upper) * y[index]
+        index += 1
+      }
+      return rest
+    }
+  }
+
   /// Sum of `x^2 y`.
   static func squareDot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
     blocks(count) { start, size in

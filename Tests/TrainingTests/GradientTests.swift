@@ -89,6 +89,21 @@ private struct Probe {
     case "crossEntropy": return .softmaxCrossEntropy(labels: labels, smoothing: 0)
     case "crossEntropy smoothed": return .softmaxCrossEntropy(labels: labels, smoothing: 0.1)
     case "averagePool": return .averagePool(kernel: 3, stride: 2, padding: 1)
+    case "relu": return .relu
+    case "leaky relu": return .piecewise(slope: 0.25, upper: .infinity)
+    case "relu6": return .piecewise(slope: 0, upper: 6)
+    case "abs": return .piecewise(slope: -1, upper: .infinity)
+    case "maxPool": return .maxPool(kernel: 3, stride: 2, padding: 1)
+    case "maxPool even": return .maxPool(kernel: 2, stride: 2, padding: 0)
+    case "globalAveragePool": return .globalAveragePool
+    case "subsamplePad": return .subsamplePad(stride: 2, before: 1, after: 2)
+    case "rangePenalty": return .rangePenalty(bound: 0.5, weight: 3)
+    case "blendedActivation": return .blendedActivation(squareFactor: 8 / Float(60).squareRoot(), upper: 6)
+    case "blendedPool": return .blendedPool(kernel: 3, stride: 2, padding: 1)
+    case "softmax": return .softmax
+    case "distillation":
+      let values = (0..<30).map { Float(-2 + 5 * Double($0) / 29) }
+      return .distillation(teacher: Layout.tensor(values, [6, 5]), temperature: 3)
     default: preconditionFailure("no primitive for \(test.name)")
     }
   }
@@ -159,6 +174,17 @@ private struct Probe {
       .softmaxCrossEntropy(labels: [4, 0, 2, 2], smoothing: 0.1)
     },
     Row(description: "rangePenalty", shapes: [picture]) { .rangePenalty(bound: 0.5, weight: 3) },
+    Row(
+      description: "blendedActivation",
+      shapes: [picture, coefficients(3), coefficients(1), coefficients(3), coefficients(2)]
+    ) { .blendedActivation(squareFactor: 0.7, upper: 0.5) },
+    Row(description: "softmax", shapes: [vector]) { .softmax },
+    Row(description: "dot", shapes: [coefficients(3)]) { .dot(coefficients: [2, -1, 0.5]) },
+    Row(description: "scaled", shapes: [picture]) { .scaled(-1.5) },
+    Row(description: "distillation", shapes: [vector]) {
+      .distillation(
+        teacher: FloatTensor(shape: vector, values: (0..<20).map { Float($0 % 7) - 3 }), temperature: 2)
+    },
   ]
 
   /// Central differences of `sum(u * output)` with h = 1/128. Values stay away from the kinks of relu and rangePenalty,

@@ -46,4 +46,26 @@ labels = torch.tensor([3, 0, 4, 1, 1, 2])
 case("crossEntropy", [r(6, 5) * 3], lambda x: F.cross_entropy(x, labels).view(1, 1))
 case("crossEntropy smoothed", [r(6, 5) * 3], lambda x: F.cross_entropy(x, labels, label_smoothing=0.1).view(1, 1))
 case("averagePool", [r(3, 2, 6, 5)], lambda x: F.avg_pool2d(x, 3, 2, 1))
+case("relu", [r(3, 2, 4, 5)], F.relu)
+case("leaky relu", [r(3, 2, 4, 5)], lambda x: F.leaky_relu(x, 0.25))
+case("relu6", [r(3, 2, 4, 5) * 6], F.relu6)
+case("abs", [r(3, 2, 4, 5)], torch.abs)
+case("maxPool", [r(3, 2, 7, 6)], lambda x: F.max_pool2d(x, 3, 2, 1))
+case("maxPool even", [r(3, 2, 6, 4)], lambda x: F.max_pool2d(x, 2, 2))
+case("globalAveragePool", [r(3, 4, 5, 6)], lambda x: F.adaptive_avg_pool2d(x, 1))
+case("subsamplePad", [r(3, 2, 5, 6)], lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 2)))
+case("rangePenalty", [r(6, 3, 4, 5) * 2], lambda x: 3 * F.relu(x.abs() - 0.5).square().mean().view(1, 1))
+
+
+def blend(x, a, c, b, p):
+    return p[0] * x.clamp(0, 6) + p[1] * (factor * v(a) * x * x + v(c) * x + v(b))
+
+
+case("blendedActivation", [r(6, 3, 4, 5) * 4, r(3), r(3), r(3), torch.tensor([0.3, 0.7])], blend)
+case("blendedPool", [r(3, 2, 7, 6), torch.tensor([0.3, 0.7])],
+     lambda x, p: p[0] * F.max_pool2d(x, 3, 2, 1) + p[1] * F.avg_pool2d(x, 3, 2, 1))
+case("softmax", [r(6, 5)], lambda x: F.softmax(x, 1))
+teacher = torch.linspace(-2, 3, 30).view(6, 5)
+case("distillation", [r(6, 5) * 3],
+     lambda x: 9 * F.kl_div(F.log_softmax(x / 3, 1), F.softmax(teacher / 3, 1), reduction="batchmean").view(1, 1))
 print(json.dumps(cases))
