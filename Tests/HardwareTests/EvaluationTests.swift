@@ -232,6 +232,28 @@ import Testing
     #expect(throws: HardwareError.self) { try Self.evaluator("pasnet").evaluate(planned) }
   }
 
+  /// Whichever layers keep ReLU, an outline has a plan's steps in the same rings, but for rescaling.
+  @Test(arguments: 0..<8)
+  func outlinesHaveThePlansSteps(pattern: Int) throws {
+    let names = ["conv1.act", "conv2.act", "pool1", "pool2", "fc1.act"]
+    let kept = names.enumerated().filter { pattern >> ($0.offset % 3) & 1 == 1 }.map(\.element)
+    let graph = try Self.network("lenet").choosing { name in
+      name.hasPrefix("pool") ? (kept.contains(name) ? .maxPool : .averagePool) : (kept.contains(name) ? .relu : .x2act)
+    }
+    var file = ModelFile(graph: graph, parameters: try Parameters.benchmarkPolynomial(graph, seed: 5))
+    try file.calibrate(samples: (0..<2).map { Benchmarks.randomSample(graph, seed: 40 + $0) })
+    let plan = try file.planned().plan.program.steps.filter { !$0.name.contains(".rescale") }
+    let outline = try Planner.outline(graph).steps
+    #expect(plan.map(\.name) == outline.map(\.name))
+    #expect(plan.map(\.tensor.modulus) == outline.map(\.tensor.modulus))
+    #expect(plan.map(\.tensor.shape) == outline.map(\.tensor.shape))
+  }
+
+  @Test func absurdSizesAreRefused() throws {
+    let evaluator = try Self.evaluator(batch: 1 << 40)
+    #expect(throws: HardwareError.self) { try evaluator.evaluate(try Self.network("resnet50", .imageNet)) }
+  }
+
   @Test(arguments: ["digits", "resnet20", "resnet18-w0.25", "resnet18-pool-w0.25"], [false, true])
   func structureIsThatOfFolding(name: String, relu: Bool) throws {
     let graph = try Self.network(name, relu: relu)

@@ -88,6 +88,21 @@ import Testing
     }
   }
 
+  @Test(arguments: [(80.0, nil), (1.5, "lanes.value"), (1e300, "lanes.value"), (0, "lanes.value"), (-1, "lanes.value")])
+  func lanesAreWholeAndWithinReason(lanes: Double, key: String?) throws {
+    let top = try #require(
+      try JSONSerialization.jsonObject(with: Data(Self.text("kernels", "paper").utf8)) as? [String: Any])
+    let path = ["kernels", "paper.transfer"]
+    var kernel: [String: Any] = [:]
+    let without = Self.edited(top, path) {
+      kernel = $0 as? [String: Any] ?? [:]
+      kernel["share"] = nil
+      kernel["lanes"] = ["value": lanes, "unit": "1", "kind": "assumed", "source": "a test", "accuracy": 0]
+      return kernel
+    }
+    #expect(Self.refusal(.kernels, without) == key.map { "kernels.paper.transfer.\($0)" })
+  }
+
   /// A kernel without a share is told to have lanes or a share.
   private static func blamed(_ path: [String]) -> String {
     (path.last == "share" ? path.dropLast() + ["lanes"] : path).joined(separator: ".")

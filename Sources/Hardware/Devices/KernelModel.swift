@@ -31,7 +31,12 @@ public struct KernelModel: Hashable, Sendable, Encodable {
 
   init(_ reader: ModelReader) throws {
     switch (reader.has("lanes"), reader.has("share")) {
-    case (true, false): lanes = .fixed(try reader.quantity("lanes", .none))
+    case (true, false):
+      let count = try reader.quantity("lanes", .none)
+      guard count.value == count.value.rounded(), count.value <= Self.maximumLanes else {
+        throw reader.failure("lanes.value", "it must be a whole number up to \(Int(Self.maximumLanes))")
+      }
+      lanes = .fixed(count)
     case (false, true):
       let share = try reader.quantity("share", .none)
       guard share.value <= 1 else { throw reader.failure("share.value", "a share is at most 1") }
@@ -68,6 +73,9 @@ public struct KernelModel: Hashable, Sendable, Encodable {
     try container.encodeIfPresent(module, forKey: .module)
   }
 
+  /// Lanes that a kernel may have.
+  static let maximumLanes = 1e9
+
   /// Lanes on a device: at least one where one fits, else none.
   public func laneCount(on device: DeviceModel) -> Int {
     switch lanes {
@@ -79,7 +87,7 @@ public struct KernelModel: Hashable, Sendable, Encodable {
       }
       guard let least = fits.min() else { return 1 }
       // One part in 10^9 more than a whole number is that number: shares are written in decimals.
-      return Int((least * (1 + 1e-9)).rounded(.down))
+      return Int(min(least * (1 + 1e-9), Self.maximumLanes).rounded(.down))
     }
   }
 

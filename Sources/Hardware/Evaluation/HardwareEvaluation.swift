@@ -161,6 +161,11 @@ public struct HardwareEvaluator: Sendable {
   /// Evaluates what layers do and send.
   /// - Throws: ``HardwareError``
   public func evaluate(_ accounts: [LayerAccount], network: String) throws -> HardwareEvaluation {
+    // Sums below stay exact integers far beyond any network; what files and flags can make is refused.
+    let bits = accounts.reduce(0) { $0 + $1.bits }
+    guard bits < 0x1p62 else {
+      throw HardwareError.arithmetic(text: network, reason: "it would send \(bits / 8) bytes")
+    }
     var prices: [String: HardwareTarget.Price] = [:]
     let layers = try accounts.map { account in
       for work in account.work where prices[work.operation] == nil {
