@@ -49,21 +49,22 @@ struct DealerSession {
     try model.seed.withUnsafeBytes { try modelOwner.send(.seed, $0) }
     try data.seed.withUnsafeBytes { try dataOwner.send(.seed, $0) }
     try dealLinear(model, data, serials, workspace)
-    // What one party waits for must not stay here while the other, which waits for that one, takes nothing in.
+    // What one party waits for must not stay here while the other, which waits for that one, takes nothing in: both get
+    // all of a run before the next one is written.
     try dataOwner.flush()
     for index in PreparationOrder(program).waves[1] {
       switch program.steps[index].operation {
-      case .activation(let spec): try dealActivation(index, spec, model, data, serials)
+      case .activation(let spec):
+        try dealActivation(index, spec, model, data, serials)
+        try modelOwner.flush()
       default:
         for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
           try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
+          try modelOwner.flush()
+          try dataOwner.flush()
         }
       }
-      try modelOwner.flush()
-      try dataOwner.flush()
     }
-    try modelOwner.flush()
-    try dataOwner.flush()
   }
 
   /// Linear steps, in program order: the dealer knows the masks of all their operands.

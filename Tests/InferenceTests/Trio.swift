@@ -11,6 +11,10 @@ import Transport
 struct Trio {
   let model: ModelOwnerModel
   var limits = SessionLimits()
+  /// How the dealer's two links behave, where not like the one between the parties.
+  var dealerLinks: StreamOptions?
+  /// Whether the dealer's ends keep what it writes until it flushes.
+  var dealerHoards = false
 
   /// One direction of one of the three channels.
   enum Link: CaseIterable, Sendable {
@@ -57,8 +61,8 @@ struct Trio {
       return faulty
     }
     let (dataMemory, modelMemory) = MemoryStream.pair(options: options)
-    let (dealerForModelMemory, modelToDealerMemory) = MemoryStream.pair(options: options)
-    let (dealerForDataMemory, dataToDealerMemory) = MemoryStream.pair(options: options)
+    let (dealerForModelMemory, modelToDealerMemory) = MemoryStream.pair(options: dealerLinks ?? options)
+    let (dealerForDataMemory, dataToDealerMemory) = MemoryStream.pair(options: dealerLinks ?? options)
     let (dataEnd, modelEnd) = (end(dataMemory, .dataToModel), end(modelMemory, .modelToData))
     let (dealerForModel, modelToDealer) =
       (end(dealerForModelMemory, .dealerToModel), end(modelToDealerMemory, .modelToDealer))
@@ -68,7 +72,8 @@ struct Trio {
     let session = Digest32.sha256(Array(sessionName.utf8))
     let threads = Threads()
     for stream in [dealerForModel, dealerForData] {
-      threads.start { try dealer.serve(FramedChannel(stream)) }
+      let end: any ByteStream = dealerHoards ? HoardingStream(stream) : stream
+      threads.start { try dealer.serve(FramedChannel(end)) }
     }
     let recording = ChannelConfiguration(recordsTranscript: true)
     let model = model
