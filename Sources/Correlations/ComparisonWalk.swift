@@ -71,7 +71,8 @@ public struct ComparisonWalk {
     case .sign:
       return Operands(
         compared: values, operand: constant(2, values.count, kind), base: constant(-1, values.count, kind))
-    case .clip(let upper): return clipped(lifted, upper, kind)
+    case .clip(let lower, let upper): return clipped(lifted, lower, upper, kind)
+    case .floor: return floored(spec.droppedBits, kind)
     }
   }
 
@@ -90,18 +91,50 @@ public struct ComparisonWalk {
     return Operands(compared: compared, operand: operand, base: base)
   }
 
-  /// max(x, 0) - max(x - upper, 0): the second half of the comparisons is of x - upper, and is subtracted.
-  private func clipped(_ lifted: SecretWords, _ upper: Int64, _ kind: ModulusKind) -> Operands {
+  /// lower + max(x - lower, 0) - max(x - upper, 0): the second half of the comparisons is of x - upper, and is subtracted.
+  private func clipped(_ lifted: SecretWords, _ lower: Int64, _ upper: Int64, _ kind: ModulusKind) -> Operands {
     let count = values.count
     let (compared, operand) = (SecretWords(uninitialized: 2 * count), SecretWords(uninitialized: 2 * count))
-    let bound = leads ? UInt64(upper) : 0
-    compared.pointer.update(from: values.pointer, count: count)
-    for index in 0..<count { compared.pointer[count + index] = values.pointer[index] &- bound }
-    operand.pointer.update(from: lifted.pointer, count: count)
-    let bounds = constant(upper, count, kind)
-    Elementwise.subtract(
-      kind, bounds.pointer, lifted.pointer, count: count, output: operand.pointer + count)
-    return Operands(compared: compared, operand: operand, base: nil)
+    let (least, greatest) = leads ? (UInt64(bitPattern: lower), UInt64(bitPattern: upper)) : (0, 0)
+    for index in 0..<count {
+      compared.pointer[index] = values.pointer[index] &- least
+      compared.pointer[count + index] = values.pointer[index] &- greatest
+    }
+    let bounds = (constant(lower, count, kind), constant(upper, count, kind))
+    Elementwise.subtract(kind, lifted.pointer, bounds.0.pointer, count: count, output: operand.pointer)
+    Elementwise.subtract(kind, bounds.1.pointer, lifted.pointer, count: count, output: operand.pointer + count)
+    guard lower != 0 else { return Operands(compared: compared, operand: operand, base: nil) }
+    let base = SecretWords(zeros: 2 * count)
+    base.pointer.update(from: bounds.0.pointer, count: count)
+    return Operands(compared: compared, operand: operand, base: base)
+  }
+
+  /// floor(x / 2^f) from shares s0 + s1 = x + 2^62 mod 2^64. With h_i their high and l_i their low f bits it is
+  /// h0 + h1 + [l0 + l1 >= 2^f] - 2^(64 - f) [s0 + s1 >= 2^64] - 2^(62 - f), as integers. For x + 2^62 < 2^63 the sum turns
+  /// where a top bit is set: the second half of the comparisons tells where none is.
+  private func floored(_ shift: Int, _ kind: ModulusKind) -> Operands {
+    switch kind {
+    case .word: floored(Word64.self, UInt64(shift))
+    case .field: floored(PrimeField.self, UInt64(shift))
+    }
+  }
+
+  private func floored<M: Modulus>(_ modulus: M.Type, _ shift: UInt64) -> Operands {
+    let count = input.count
+    let (compared, operand) = (SecretWords(uninitialized: 2 * count), SecretWords(uninitialized: 2 * count))
+    let base = SecretWords(zeros: 2 * count)
+    let turn = UInt64(1) << (64 - shift)
+    let offset: UInt64 = leads ? 1 << 62 : 0
+    let constant = leads ? M.add(turn, (1 << 62) >> shift) : 0
+    for index in 0..<count {
+      let share = input.pointer[index] &+ offset
+      compared.pointer[index] = (share & (1 << shift &- 1)) &- (leads ? 1 << shift : 0)
+      compared.pointer[count + index] = 0 &- (share >> 63)
+      base.pointer[index] = M.subtract(share >> shift, constant)
+    }
+    operand.pointer.update(repeating: leads ? 1 : 0, count: count)
+    (operand.pointer + count).update(repeating: leads ? turn : 0, count: count)
+    return Operands(compared: compared, operand: operand, base: base)
   }
 
   private func constant(_ value: Int64, _ count: Int, _ kind: ModulusKind) -> SecretWords {

@@ -17,6 +17,7 @@ public enum Benchmarks {
   ) throws -> ModelFile? {
     let graph: Graph
     var parameters: Parameters
+    var options = options
     let parts = name.split(separator: ":")
     if parts.count == 2, parts[0] == "square", let elements = Int(parts[1]) {
       graph = Builders.square(elements: elements)
@@ -26,13 +27,15 @@ public enum Benchmarks {
       let bits = Int(parts[2])
     {
       // Twice the largest sample is planned for, and differences of maxima take another bit: just above half of that.
-      let exponent = bits - (parts[0] == "relu" ? 3 : 4) - options.inputBits
+      // Beyond 32 bits, which floats would not fill, the width alone grows.
+      let exponent = min(bits, 32) - (parts[0] == "relu" ? 3 : 4) - options.inputBits
       let magnitude = Float(Scalar.power(exponent)) * 1.01
       graph =
         parts[0] == "relu"
         ? Builders.relu(elements: elements, magnitude: magnitude)
         : Builders.maxPool(outputs: elements, magnitude: magnitude)
       parameters = try Parameters.initialize(graph, seed: seed)
+      if bits > 32 { options.comparisonBits = bits }
     } else if parts.count == 2, parts[1] == "relu", networks.contains(String(parts[0])),
       let named = Builders.named(String(parts[0]), activation: .relu, batchNorm: false)
     {

@@ -66,7 +66,8 @@ struct ErrorAnalysis {
         [Double](repeating: 0, count: before) + values + [Double](repeating: 0, count: after)
       }
       return TensorError(bound: padded(operands[0].bound), variance: padded(operands[0].variance))
-    case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: return comparison(node, operands[0])
+    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .maxPool: return comparison(node, operands[0])
+    case .sign: return sign(node, operands[0])
     case .batchNorm: preconditionFailure("refused before")
     }
   }
@@ -91,14 +92,30 @@ struct ErrorAnalysis {
   /// No function of a sign, and no maximum, enlarges an error; dropping bits at two parties adds up to a unit.
   private func comparison(_ node: Node, _ operand: TensorError) -> TensorError {
     let comparison = solver.comparison[node.id]!
-    guard comparison.droppedBits > 0 else { return operand }
+    let isClip = node.operation.clipBounds != nil
     var result = operand
     for channel in comparison.scale.indices where !comparison.scale[channel].isNaN {
       let unit = 1 / comparison.scale[channel]
-      result.bound[channel] += unit
-      result.variance[channel] += unit * unit / 6
+      if comparison.droppedBits > 0 {
+        result.bound[channel] += unit
+        result.variance[channel] += unit * unit / 6
+      }
+      // Bounds are rounded to integers of that scale.
+      if isClip {
+        result.bound[channel] += unit / 2
+        result.variance[channel] += unit * unit / 12
+      }
     }
     return result
+  }
+
+  /// A sign is right or wrong by two, and wrong only where the operand's error reaches across zero: about as often as the
+  /// error is large against the values.
+  private func sign(_ node: Node, _ operand: TensorError) -> TensorError {
+    let seen = Double(solver.calibration.nodes[node.inputs[0]].rootMeanSquare)
+    return TensorError(
+      bound: operand.bound.map { _ in 2 },
+      variance: operand.variance.map { 4 * min(1, $0.squareRoot() / max(seen, 1e-30)) })
   }
 
   private func activation(_ node: Node, _ operand: TensorError) -> TensorError {

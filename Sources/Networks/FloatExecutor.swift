@@ -76,7 +76,9 @@ public struct FloatExecutor: Sendable {
       let slope = Float(Scalar.power(-shift))
       return operands[0].map { $0 >= 0 ? $0 : slope * $0 }
     case .clippedRelu(let upper): return operands[0].map { min(max($0, 0), upper) }
+    case .clip(let lower, let upper): return operands[0].map { min(max($0, lower), upper) }
     case .absolute: return operands[0].map { abs($0) }
+    case .sign: return operands[0].map { $0 >= 0 ? 1 : -1 }
     case .maxPool(let kernel, let stride, let padding):
       return FloatKernels.maxPool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
     case .averagePool(let kernel, let stride, let padding):

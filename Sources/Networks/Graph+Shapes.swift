@@ -107,7 +107,7 @@ extension Graph {
     case .x2act(let spec):
       guard spec.scale.isFinite, spec.scale > 0 else { throw invalid(index, "its scale must be positive") }
       return from
-    case .relu, .absolute: return from
+    case .relu, .absolute, .sign: return from
     case .leakyRelu(let shift):
       guard (1...20).contains(shift) else {
         throw invalid(index, "its slope is 2^-\(shift), and must be 2^-1 to 2^-20")
@@ -116,6 +116,11 @@ extension Graph {
     case .clippedRelu(let upper):
       guard upper.isFinite, upper > 0, upper < 65536 else {
         throw invalid(index, "its upper bound must lie between 0 and 65536")
+      }
+      return from
+    case .clip(let lower, let upper):
+      guard lower < upper, lower > -65536, upper < 65536 else {
+        throw invalid(index, "its bounds must lie between -65536 and 65536, the lower one first")
       }
       return from
     case .maxPool(let kernel, let stride, let padding):

@@ -61,8 +61,12 @@ public enum Operation: Codable, Hashable, Sendable {
   case leakyRelu(shift: Int)
   /// `min(max(x, 0), upper)`; ReLU6 with 6.
   case clippedRelu(upper: Float)
+  /// `min(max(x, lower), upper)`.
+  case clip(lower: Float, upper: Float)
   /// `|x|`.
   case absolute
+  /// 1 where `x` is not negative, -1 elsewhere: 1 at 0, where ONNX and numpy say 0.
+  case sign
   /// The maximum over square windows; pixels outside the picture take no part.
   case maxPool(kernel: Int, stride: Int, padding: Int)
   /// The mean over square windows; padded zeros count as elements.
@@ -88,7 +92,9 @@ public enum Operation: Codable, Hashable, Sendable {
     case .relu: "relu"
     case .leakyRelu: "leaky-relu"
     case .clippedRelu: "clipped-relu"
+    case .clip: "clip"
     case .absolute: "abs"
+    case .sign: "sign"
     case .maxPool: "maxpool"
     case .averagePool: "avgpool"
     case .globalAveragePool: "global-avgpool"
@@ -110,15 +116,24 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether it is an activation function.
   public var isActivation: Bool {
     switch self {
-    case .x2act, .relu, .leakyRelu, .clippedRelu, .absolute: true
+    case .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: true
     default: false
+    }
+  }
+
+  /// The bounds of an operation that only bounds its operand.
+  var clipBounds: (lower: Float, upper: Float)? {
+    switch self {
+    case .clippedRelu(let upper): (0, upper)
+    case .clip(let lower, let upper): (lower, upper)
+    default: nil
     }
   }
 
   /// Whether it is computed by comparisons.
   public var isComparison: Bool {
     switch self {
-    case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: true
+    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .maxPool: true
     default: false
     }
   }
@@ -126,7 +141,7 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether a maximum may be taken before it as well as behind it.
   var isMonotone: Bool {
     switch self {
-    case .relu, .leakyRelu, .clippedRelu: true
+    case .relu, .leakyRelu, .clippedRelu, .clip, .sign: true
     default: false
     }
   }

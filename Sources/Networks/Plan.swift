@@ -11,6 +11,22 @@ public enum TruncationPolicy: String, Codable, Hashable, Sendable, CaseIterable 
   case automatic
 }
 
+/// How tensors of Z_2^64 lose low bits, in front of comparisons and of the output.
+public enum RingTruncation: String, Codable, Hashable, Sendable, CaseIterable {
+  /// Each party drops its own: a unit off, and by a whole turn with probability |x|/2^64.
+  case local
+  /// Both together, by further comparisons: exactly the floor, always.
+  case faithful
+}
+
+/// What a result tells the data owner. Part of the public plan.
+public enum Revelation: String, Codable, Hashable, Sendable, CaseIterable {
+  /// The scores of all classes.
+  case scores
+  /// The index of the greatest score, of equal ones the first, and nothing else.
+  case label
+}
+
 /// The choices of a plan. The defaults suit trained networks with values of magnitude 1 to 100.
 public struct PlannerOptions: Codable, Hashable, Sendable {
   /// Fraction bits of the input, 4...20.
@@ -29,12 +45,20 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
   public var allowExceeding: Bool
   /// What the digits of comparisons are chosen for.
   public var comparisons: ComparisonPreference
+  /// Fewest bits of a comparison, 4...64, beside what calibrated ranges ask for; nil asks for none. With 64 no value that a
+  /// word holds is out of range.
+  public var comparisonBits: Int?
+  /// How tensors of Z_2^64 lose low bits.
+  public var ringTruncation: RingTruncation
+  /// What a result tells.
+  public var reveals: Revelation
 
   /// Makes options.
   public init(
     inputBits: Int = 12, activationBits: Int = 12, weightBits: Int = 12, outputBits: Int = 12,
     truncation: TruncationPolicy = .exact, failureBudget: Double = 0x1p-20, allowExceeding: Bool = false,
-    comparisons: ComparisonPreference = .messages
+    comparisons: ComparisonPreference = .messages, comparisonBits: Int? = nil, ringTruncation: RingTruncation = .local,
+    reveals: Revelation = .scores
   ) {
     self.inputBits = inputBits
     self.activationBits = activationBits
@@ -44,9 +68,12 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
     self.failureBudget = failureBudget
     self.allowExceeding = allowExceeding
     self.comparisons = comparisons
+    self.comparisonBits = comparisonBits
+    self.ringTruncation = ringTruncation
+    self.reveals = reveals
   }
 
-  /// Reads options; files of earlier versions say nothing of comparisons.
+  /// Reads options; files of earlier versions say nothing of comparisons and labels.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     inputBits = try values.decode(Int.self, forKey: .inputBits)
@@ -57,6 +84,9 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
     failureBudget = try values.decode(Double.self, forKey: .failureBudget)
     allowExceeding = try values.decode(Bool.self, forKey: .allowExceeding)
     comparisons = try values.decodeIfPresent(ComparisonPreference.self, forKey: .comparisons) ?? .messages
+    comparisonBits = try values.decodeIfPresent(Int.self, forKey: .comparisonBits)
+    ringTruncation = try values.decodeIfPresent(RingTruncation.self, forKey: .ringTruncation) ?? .local
+    reveals = try values.decodeIfPresent(Revelation.self, forKey: .reveals) ?? .scores
   }
 
   func validate() throws {
@@ -68,6 +98,9 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
     for (what, bits, range) in limits where !range.contains(bits) {
       throw NetworksError.invalidGraph(
         reason: "\(bits) fraction bits of \(what) are outside \(range.lowerBound)...\(range.upperBound)")
+    }
+    guard comparisonBits.map({ (4...64).contains($0) }) ?? true else {
+      throw NetworksError.invalidGraph(reason: "comparisons have 4 to 64 bits, not \(comparisonBits ?? 0)")
     }
     guard failureBudget.isFinite, failureBudget >= 0 else {
       throw NetworksError.invalidGraph(reason: "the failure budget must be a number of at least 0")
@@ -93,6 +126,19 @@ public struct Plan: Codable, Hashable, Sendable {
 
   /// Sum of ``expectedFailures``: an upper bound of the chance that an inference is wrong.
   public var expectedFailuresPerInference: Double { expectedFailures.reduce(0, +) }
+
+  /// What a result tells the data owner.
+  public var reveals: Revelation { program.labels == nil ? .scores : .label }
+  /// Classes that results are about.
+  public var classCount: Int { program.labels ?? program.output.shape.count }
+
+  /// The label and the scores that an output's integers stand for; no scores where the plan reveals labels only. Of equal
+  /// scores the first one wins.
+  public func result(of output: [Int64]) -> (label: Int, scores: [Double]) {
+    if reveals == .label { return (Int(output[0]), []) }
+    let scores = input.dequantize(output: output)
+    return (scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }, scores)
+  }
 
   /// The bytes over which the plan's digest is taken: JSON with sorted keys.
   public func canonicalBytes() throws -> [UInt8] { try CanonicalJSON.encode(self) }
@@ -122,7 +168,7 @@ public struct Plan: Codable, Hashable, Sendable {
     guard input.shape == program.input.shape, input.fractionBits == program.input.fractionBits else {
       throw NetworksError.malformed(what: "plan", reason: "its input does not fit its program")
     }
-    guard input.classes.isEmpty || input.classes.count == program.output.shape.count else {
+    guard input.classes.isEmpty || input.classes.count == program.labels ?? program.output.shape.count else {
       throw NetworksError.malformed(what: "plan", reason: "it names \(input.classes.count) classes for another output")
     }
     guard expectedFailures.count == program.turningSteps.count, expectedFailures.allSatisfy({ $0 >= 0 }) else {

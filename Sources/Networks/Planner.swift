@@ -64,7 +64,7 @@ private struct Emitter {
         reading(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0), ring)
       }
       errors.follow(node, node.inputs.indices.map { error(node.inputs[$0], .init(consumer: node.id, slot: $0)) })
-      let operation = try operation(of: node)
+      let operation = operation(of: node)
       let scale = solver.scale[node.id]!
       let tensor = TensorInfo(
         shape: solver.shapes[node.id], modulus: rings[node.id], fractionBits: solver.label[node.id])
@@ -78,26 +78,72 @@ private struct Emitter {
         quantized.linear[steps.count] = layer
       case .x2act:
         emitActivation(node, &detail)
-      case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool:
-        emitComparison(node, &detail)
+      case let compared where compared.isComparison:
+        place.append(appendComparison(node, operation, inputs[0], tensor, &detail))
+        continue
       default: break
       }
       place.append(append(node.name, operation, inputs, tensor, detail))
     }
     let last = graph.nodes.count - 1
     let operand = reading(last, ScaleSolver.Edge(consumer: graph.nodes.count, slot: 0), .word)
-    let from = steps[operand].tensor
-    let droppedOutputBits = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
-    let tensor = TensorInfo(
-      shape: from.shape, modulus: .word, fractionBits: from.fractionBits - droppedOutputBits)
+    if solver.options.reveals == .label { try appendLabel(operand, range: logitRange) } else { appendOutput(operand) }
+  }
+
+  private mutating func appendOutput(_ given: Int) {
+    let from = steps[given].tensor
+    let surplus = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
+    let isFloored = isFaithful && (1...40).contains(surplus)
+    let operand = isFloored ? appendFloor("output.floor", surplus, given, .word, details[given]) : given
+    let dropped = isFloored ? 0 : surplus
+    let tensor = TensorInfo(shape: from.shape, modulus: .word, fractionBits: from.fractionBits - surplus)
     var detail = details[operand]
     detail.weightBits = nil
     detail.clampedChannels = nil
-    detail.rangeBits -= Double(droppedOutputBits)
-    let unit = droppedOutputBits > 0 ? Scalar.power(-tensor.fractionBits) : 0
+    detail.rangeBits -= Double(dropped)
+    let unit = surplus > 0 ? Scalar.power(-tensor.fractionBits) : 0
     detail.errorBound += 2 * unit
     detail.errorEstimate = (detail.errorEstimate * detail.errorEstimate + unit * unit).squareRoot()
-    _ = append("output", .output(droppedBits: droppedOutputBits), [operand], tensor, detail)
+    _ = append("output", .output(droppedBits: dropped), [operand], tensor, detail)
+  }
+
+  /// Largest planned magnitude of the output's values.
+  private var logitRange: Double {
+    max(Double(solver.calibration.nodes[solver.graph.nodes.count - 1].largest), 0x1p-10) * solver.calibration.margin
+  }
+
+  /// An argmax over the values, so that only the index leaves. No bit is dropped as long as a word has room, so that the
+  /// label is that of the very integers.
+  private mutating func appendLabel(_ operand: Int, range: Double) throws {
+    let from = steps[operand].tensor
+    let indexBits = ArgMaxSpec.indexBits(for: from.shape.count)
+    guard from.shape.count <= 1 << (indexBits - 1) else {
+      throw NetworksError.outOfRange(
+        node: steps[operand].name, reason: "a label is one of at most 32768 classes; reveal scores instead")
+    }
+    func width(_ dropped: Int) -> Int {
+      ScaleSolver.width(2 * range * Scalar.power(from.fractionBits - dropped)) + indexBits
+    }
+    guard let dropped = (0...min(from.fractionBits, 40)).first(where: { width($0) + $0 <= 64 }) else {
+      throw NetworksError.outOfRange(
+        node: steps[operand].name, reason: "its values leave no room for an index in a word; reveal scores instead")
+    }
+    let bits = solver.widened(width(dropped), dropped: dropped)
+    let tensor = TensorInfo(shape: TensorShape(vector: 1), modulus: .word, fractionBits: 64 - indexBits)
+    var detail = details[operand]
+    detail.weightBits = nil
+    detail.clampedChannels = nil
+    // Each share is floored apart where bits are dropped.
+    let mean = Double(solver.calibration.nodes[solver.graph.nodes.count - 1].rootMeanSquare)
+    let turns = mean * Scalar.power(from.fractionBits - 64) * Double(from.shape.count)
+    failures.append(dropped > 0 ? turns : 0)
+    let spec = ArgMaxSpec(
+      droppedBits: dropped, indexBits: indexBits,
+      digits: ComparisonDigits(bits: bits, preferring: solver.options.comparisons))
+    let label = append("label", .argMax(spec), [operand], tensor, detail)
+    let output = TensorInfo(shape: TensorShape(vector: 1), modulus: .word, fractionBits: 0)
+    detail.rangeBits = self.bits(Double(from.shape.count))
+    _ = append("output", .output(droppedBits: 64 - indexBits), [label], output, detail)
   }
 
   mutating func append(
@@ -131,7 +177,7 @@ private struct Emitter {
     return errors.rescaled(operand, to: rescaled.scale)
   }
 
-  func operation(of node: Node) throws -> StepOperation {
+  func operation(of node: Node) -> StepOperation {
     switch node.operation {
     case .input: return .input
     case .convolution, .linear: return .linear(LinearScaling(solver, node).geometry)
@@ -148,10 +194,13 @@ private struct Emitter {
       return .subsamplePad(stride: stride, before: before, after: after)
     case .relu: return .comparison(spec(node, .relu))
     case .leakyRelu(let shift): return .comparison(spec(node, .leakyReLU(shift: shift)))
-    case .clippedRelu(let upper):
+    case .clippedRelu, .clip:
       let scale = solver.comparison[node.id]!.scale[0]
-      return .comparison(spec(node, .clip(upper: Int64((Double(upper) * scale).rounded()))))
+      let bounds = node.operation.clipBounds!
+      func integer(_ bound: Float) -> Int64 { Int64((Double(bound) * scale).rounded()) }
+      return .comparison(spec(node, .clip(lower: integer(bounds.lower), upper: integer(bounds.upper))))
     case .absolute: return .comparison(spec(node, .absolute))
+    case .sign: return .comparison(spec(node, .sign))
     case .maxPool(let kernel, let stride, let padding):
       let found = spec(node, .relu)
       return .maxPool(
@@ -204,11 +253,56 @@ private struct Emitter {
       digits: ComparisonDigits(bits: scaling.bits, preferring: solver.options.comparisons), function: function)
   }
 
-  mutating func emitComparison(_ node: Node, _ detail: inout StepDetail) {
+  var isFaithful: Bool { solver.options.ringTruncation == .faithful }
+
+  /// The step of a comparison; under faithful truncation with a floor before it, or for maxima behind it, where fewer values
+  /// are left. A comparison of shares that stay whole words of Z_2^64 turns as the values do, and nothing goes wrong.
+  mutating func appendComparison(
+    _ node: Node, _ operation: StepOperation, _ operand: Int, _ tensor: TensorInfo, _ detail: inout StepDetail
+  ) -> Int {
     let scaling = solver.comparison[node.id]!
-    // Shares that stay whole words of Z_2^64 turn as the values do, and nothing goes wrong.
-    failures.append(scaling.droppedBits > 0 || rings[node.id] == .field ? scaling.expectedTurns : 0)
+    let (dropped, isField) = (scaling.droppedBits, tensor.modulus == .field)
     detail.rangeBits = bits(scaling.largest)
+    guard isFaithful, dropped > 0 else {
+      failures.append(dropped > 0 || isField ? scaling.expectedTurns : 0)
+      return append(node.name, operation, [operand], tensor, detail)
+    }
+    if case .maxPool(let spec) = operation {
+      var whole = spec
+      whole.droppedBits = 0
+      let width = ScaleSolver.width(scaling.largest * Scalar.power(dropped))
+      whole.digits = ComparisonDigits(
+        bits: solver.widened(width, dropped: 0), preferring: solver.options.comparisons)
+      var between = tensor
+      between.modulus = .word
+      between.fractionBits = min(tensor.fractionBits + dropped, 62)
+      failures.append(0)
+      let maxima = append(node.name, .maxPool(whole), [operand], between, detail)
+      return appendFloor(node.name + ".floor", dropped, maxima, tensor.modulus, detail)
+    }
+    guard case .comparison(var spec) = operation else { preconditionFailure("\(node.name) compares nothing") }
+    spec.droppedBits = 0
+    spec.digits = ComparisonDigits(
+      bits: solver.widened(scaling.bits, dropped: 0), preferring: solver.options.comparisons)
+    let floor = appendFloor(node.name + ".floor", dropped, operand, .word, details[operand])
+    failures.append(isField ? scaling.expectedTurns * Scalar.power(-dropped) : 0)
+    return append(node.name, .comparison(spec), [floor], tensor, detail)
+  }
+
+  /// A step that drops bits exactly; nothing of it can turn.
+  mutating func appendFloor(
+    _ name: String, _ dropped: Int, _ operand: Int, _ modulus: ModulusKind, _ detail: StepDetail
+  ) -> Int {
+    let from = steps[operand].tensor
+    let digits = ComparisonDigits(bits: dropped + 1, preferring: solver.options.comparisons)
+    var detail = detail
+    detail.weightBits = nil
+    detail.clampedChannels = nil
+    detail.rangeBits = max(detail.rangeBits - Double(dropped), 0)
+    failures.append(0)
+    return append(
+      name, .comparison(ComparisonSpec(droppedBits: dropped, digits: digits, function: .floor)), [operand],
+      TensorInfo(shape: from.shape, modulus: modulus, fractionBits: max(from.fractionBits - dropped, 0)), detail)
   }
 
   /// A step's tensor in the ring in which it is read: behind a change of ring, if it lives in the other one.

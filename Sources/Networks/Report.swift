@@ -48,6 +48,8 @@ public struct Report: Codable, Hashable, Sendable {
   public var activationElements: Int
   /// Expected wrong elements per inference, over all layers; nil before planning.
   public var expectedFailures: Double?
+  /// What a result tells the data owner; nil before planning.
+  public var reveals: Revelation?
 
   /// Multiplications with weights in one sample.
   public var multiplyAccumulates: Int { layers.reduce(0) { $0 + $1.multiplyAccumulates } }
@@ -82,6 +84,7 @@ public struct Report: Codable, Hashable, Sendable {
     name = program.name
     activationElements = program.activationElements
     expectedFailures = plan.expectedFailuresPerInference
+    reveals = plan.reveals
     let failures = Dictionary(uniqueKeysWithValues: zip(program.turningSteps, plan.expectedFailures))
     layers = program.steps.enumerated().map { index, step in
       var layer = Layer(
@@ -100,6 +103,10 @@ public struct Report: Codable, Hashable, Sendable {
       case .comparison, .maxPool, .argMax:
         let schedule = program.comparisonSchedule(index)!
         layer.droppedBits = program.comparisonDrops(index)
+        if layer.droppedBits! > 0 { layer.truncation = .local }
+        if case .comparison(let spec) = step.operation, spec.function == .floor {
+          (layer.droppedBits, layer.truncation) = (spec.droppedBits, .exact)
+        }
         layer.expectedFailures = failures[index]
         layer.comparisonBits = schedule.stages[0].digits.bits
         layer.comparisons = schedule.stages.reduce(0) { $0 + $1.count }
@@ -134,6 +141,7 @@ public struct Report: Codable, Hashable, Sendable {
       case .absolute: "abs"
       case .sign: "sign"
       case .clip: "clip"
+      case .floor: "floor"
       }
     case .maxPool: "max-pool"
     case .argMax: "argmax"
@@ -182,6 +190,9 @@ public struct Report: Codable, Hashable, Sendable {
     lines.append(summary)
     if let expectedFailures {
       lines.append("expected truncation failures per inference: \(Self.number(expectedFailures))")
+    }
+    if let reveals {
+      lines.append("a result reveals: \(reveals == .label ? "the label, nothing else" : "the scores of all classes")")
     }
     if compares {
       lines.append(

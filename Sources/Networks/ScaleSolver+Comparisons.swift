@@ -75,7 +75,7 @@ extension ScaleSolver {
 
   /// A bound or a slope is public, so it must stand for the same value in every channel.
   private func suits(_ node: Node, _ scale: [Double]) -> Bool {
-    guard case .clippedRelu = node.operation else { return true }
+    guard node.operation.clipBounds != nil else { return true }
     let known = scale.filter { !$0.isNaN }
     guard known.count == scale.count, let first = known.first else { return false }
     return known.allSatisfy { abs($0 / first - 1) < 1e-9 }
@@ -92,13 +92,19 @@ extension ScaleSolver {
     let kept = operand.map { $0 * Scalar.power(-dropped) }
     let largest = largest(node, kept)
     comparison[node.id] = ComparisonScaling(
-      droppedBits: dropped, scale: kept, bits: Self.width(largest), largest: largest,
+      droppedBits: dropped, scale: kept, bits: widened(Self.width(largest), dropped: dropped), largest: largest,
       expectedTurns: expectedTurns(root, operand))
     var result = kept
     var resultBits = max(bits - dropped, 0)
-    if case .leakyRelu(let shift) = node.operation {
+    switch node.operation {
+    case .leakyRelu(let shift):
       result = kept.map { $0 * Scalar.power(shift) }
       resultBits += shift
+    case .sign:
+      // An integer, whatever the operand's scale: a channel of zeros has the sign of zero.
+      result = kept.map { _ in 1 }
+      resultBits = 0
+    default: break
     }
     store(node.id, result, min(resultBits, 62), true)
   }
@@ -115,9 +121,13 @@ extension ScaleSolver {
   /// Whether dropping bits of an operand stays within the comparison's part of half the failure budget: finer weights
   /// make larger operands. A scale that drops few bits is coarse enough already, and is left to the plan's own check.
   private func turnsRarely(_ root: Int, _ operand: [Double], dropped: Int) -> Bool {
+    if options.ringTruncation == .faithful { return true }
     let comparisons = graph.nodes.count { $0.operation.isComparison }
     return dropped <= 6 || expectedTurns(root, operand) * Double(2 * comparisons) <= options.failureBudget
   }
+
+  /// A comparison's width, no less than what was asked for, as far as a word has so many bits.
+  func widened(_ bits: Int, dropped: Int) -> Int { max(bits, min(options.comparisonBits ?? 0, 64 - dropped)) }
 
   /// Bits of a signed integer up to a magnitude, rounding of two parties included.
   static func width(_ magnitude: Double) -> Int {
@@ -135,8 +145,9 @@ extension ScaleSolver {
     let range = values * calibration.margin
     switch node.operation {
     case .maxPool: return 2 * range
-    case .clippedRelu(let upper): return range + Double(upper) * (scale.first ?? 1)
-    default: return range
+    case let operation:
+      guard let (lower, upper) = operation.clipBounds else { return range }
+      return range + Double(max(abs(lower), abs(upper))) * (scale.first ?? 1)
     }
   }
 
@@ -147,8 +158,9 @@ extension ScaleSolver {
     guard largest * Scalar.power(dropped) < Self.wordLimit, bits + dropped <= 62 else { return false }
     switch node.operation {
     case .leakyRelu(let shift): return bits + shift <= 50
-    case .clippedRelu(let upper): return Double(upper) * operand[0] * Scalar.power(-dropped) >= 1 && bits <= 40
-    default: return true
+    case let operation:
+      guard let (lower, upper) = operation.clipBounds else { return true }
+      return Double(upper - lower) * operand[0] * Scalar.power(-dropped) >= 2 && bits <= 40
     }
   }
 }

@@ -66,7 +66,7 @@ struct ScaleSolver {
         store(
           0, [Double](repeating: Scalar.power(options.inputBits), count: shapes[0].channels), options.inputBits, true)
       case .x2act: try solveActivation(node)
-      case .relu, .leakyRelu, .clippedRelu, .absolute, .maxPool: try solveComparison(node)
+      case let operation where operation.isComparison: try solveComparison(node)
       default: break
       }
     }

@@ -51,7 +51,17 @@ public struct Twin: Sendable {
     return Result(tensors: tensors, outOfRange: outOfRange)
   }
 
-  /// The real logits of one normalised sample, and how many values were out of range.
+  /// Label and scores of one normalised sample, as the plan reveals them, and how many values were out of range.
+  ///
+  /// - Throws: ``NetworksError/invalidInput(reason:)``
+  public func result(normalized sample: [Float]) throws -> (label: Int, scores: [Double], outOfRange: Int) {
+    let result = try run(plan.input.quantize(normalized: sample))
+    let (label, scores) = plan.result(of: result.output)
+    return (label, scores, result.outOfRange)
+  }
+
+  /// The real logits of one normalised sample, and how many values were out of range; of a plan that reveals labels, the
+  /// label.
   ///
   /// - Throws: ``NetworksError/invalidInput(reason:)``
   public func logits(normalized sample: [Float]) throws -> (values: [Double], outOfRange: Int) {

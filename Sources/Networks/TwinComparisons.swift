@@ -11,17 +11,26 @@ extension TwinKernels {
 
   static func comparison(_ input: [Int64], _ spec: ComparisonSpec, _ outOfRange: inout Int) -> [Int64] {
     let bits = spec.digits.bits
+    if spec.function == .floor {
+      // What the parties compute wraps outside, by a turn of 2^64 less the dropped bits.
+      let limit = Int64(1) << 62
+      for word in input where word < -limit || word >= limit { outOfRange += 1 }
+    }
     return input.map { word in
       let x = word >> Int64(spec.droppedBits)
+      if spec.function == .floor { return x }
+      if case .clip(let lower, let upper) = spec.function {
+        let isInside = compare(x &- lower, bits, &outOfRange)
+        let isAbove = compare(x &- upper, bits, &outOfRange)
+        return lower &+ (isInside ? x &- lower : 0) &- (isAbove ? x &- upper : 0)
+      }
       let isPositive = compare(x, bits, &outOfRange)
       switch spec.function {
       case .relu: return isPositive ? x : 0
       case .leakyReLU(let shift): return isPositive ? x << Int64(shift) : x
       case .absolute: return isPositive ? x : 0 &- x
       case .sign: return isPositive ? 1 : -1
-      case .clip(let upper):
-        let isAbove = compare(x &- upper, bits, &outOfRange)
-        return (isPositive ? x : 0) &- (isAbove ? x &- upper : 0)
+      case .clip, .floor: preconditionFailure("handled above")
       }
     }
   }

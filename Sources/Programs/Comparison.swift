@@ -8,8 +8,11 @@ public enum ComparisonFunction: Codable, Hashable, Sendable {
   case absolute
   /// 1 where x >= 0, -1 elsewhere, as an integer.
   case sign
-  /// min(max(x, 0), upper), with `upper` at the scale of x.
-  case clip(upper: Int64)
+  /// min(max(x, lower), upper), both bounds at the scale of x.
+  case clip(lower: Int64, upper: Int64)
+  /// floor(x / 2^droppedBits) of x in -2^62 ..< 2^62, exactly: the bits are dropped by both parties together, and none
+  /// before. The digits have droppedBits + 1 bits. (Faithful truncation: Rathee et al., CCS 2020, section 4.)
+  case floor
 }
 
 /// The public part of an exact comparison: what is dropped before it, in how many bits it runs, and what it selects.

@@ -28,7 +28,7 @@ extension ComparisonStage {
 
 /// What a step made of comparisons does, one run after the other.
 public struct ComparisonSchedule: Hashable, Sendable {
-  /// The runs. The last one's results, or the halves' sums for a clip, are the step's tensor.
+  /// The runs. The last one's results, or the halves' sums for two comparisons an element, are the step's tensor.
   public var stages: [ComparisonStage]
   /// Who meets whom, for maxima.
   public var tournament: Tournament?
@@ -68,10 +68,10 @@ extension Program {
     return ComparisonSchedule(stages: stages, tournament: tournament)
   }
 
-  /// Low bits that a step of comparisons drops first.
+  /// Low bits that each party drops alone before a step of comparisons.
   public func comparisonDrops(_ index: Int) -> Int {
     switch steps[index].operation {
-    case .comparison(let spec): spec.droppedBits
+    case .comparison(let spec): spec.function == .floor ? 0 : spec.droppedBits
     case .maxPool(let spec): spec.droppedBits
     case .argMax(let spec): spec.droppedBits
     default: 0
@@ -80,6 +80,11 @@ extension Program {
 }
 
 extension ComparisonFunction {
-  /// Comparisons an element: a clip compares at both ends.
-  public var comparisons: Int { if case .clip = self { 2 } else { 1 } }
+  /// Comparisons an element: a clip compares at both ends, a floor for a carry and for a turn.
+  public var comparisons: Int {
+    switch self {
+    case .clip, .floor: 2
+    case .relu, .leakyReLU, .absolute, .sign: 1
+    }
+  }
 }

@@ -148,7 +148,6 @@ extension Program {
       try expect(operand!.shape)
       guard steps[step.inputs[1]].tensor.shape == shape else { throw invalid(index, "its operands differ in shape") }
     case .comparison(let spec):
-      try validateDigits(spec.digits, spec.droppedBits, index)
       try validateFunction(spec, index)
       try expect(operand!.shape)
     case .maxPool(let spec):
@@ -198,13 +197,21 @@ extension Program {
   }
 
   private func validateFunction(_ spec: ComparisonSpec, _ index: Int) throws {
+    if spec.function == .floor {
+      guard spec.digits.isValid, (1...40).contains(spec.droppedBits), spec.digits.bits == spec.droppedBits + 1 else {
+        throw invalid(index, "it drops \(spec.droppedBits) bits together with digits for another number")
+      }
+      return
+    }
+    try validateDigits(spec.digits, spec.droppedBits, index)
     switch spec.function {
-    case .relu, .absolute, .sign: break
+    case .relu, .absolute, .sign, .floor: break
     case .leakyReLU(let shift):
       guard (1...20).contains(shift) else { throw invalid(index, "its slope is 2^-\(shift)") }
-    case .clip(let upper):
-      guard upper > 0, upper < 1 << 40, spec.digits.bits > 2, upper < 1 << Int64(min(spec.digits.bits - 1, 41)) else {
-        throw invalid(index, "its upper bound is out of range")
+    case .clip(let lower, let upper):
+      let limit = Int64(1) << Int64(min(spec.digits.bits - 1, 40))
+      guard lower < upper, lower >= -limit, upper < limit else {
+        throw invalid(index, "its bounds are out of range, or out of order")
       }
     }
   }

@@ -177,6 +177,15 @@ public struct Program: Codable, Hashable, Sendable {
     }
   }
 
+  /// Values among which an output that is a label chooses; nil where the output holds the values themselves.
+  public var labels: Int? {
+    let last = steps[steps.count - 1]
+    guard case .output(let dropped) = last.operation, case .argMax(let spec) = steps[last.inputs[0]].operation,
+      dropped == 64 - spec.indexBits
+    else { return nil }
+    return steps[steps[last.inputs[0]].inputs[0]].tensor.shape.count
+  }
+
   /// Elements of all activations of one sample.
   public var activationElements: Int {
     activationSteps.reduce(0) { $0 + steps[$1].tensor.shape.count }

@@ -352,6 +352,9 @@ public final class GraphExecutor {
       case .leakyRelu(let shift):
         variables.append(tape.apply(.piecewise(slope: 1 / Float(1 << shift), upper: .infinity), operands))
       case .clippedRelu(let upper): variables.append(tape.apply(.piecewise(slope: 0, upper: upper), operands))
+      case .clip(let lower, let upper):
+        variables.append(tape.apply(.clip(lower: lower, upper: upper), operands))
+      case .sign: variables.append(tape.apply(.sign, operands))
       case .absolute: variables.append(tape.apply(.piecewise(slope: -1, upper: .infinity), operands))
       case .maxPool(let kernel, let stride, let padding):
         variables.append(tape.apply(.maxPool(kernel: kernel, stride: stride, padding: padding), operands))

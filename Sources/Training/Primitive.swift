@@ -29,6 +29,11 @@ public enum Primitive {
   case x2act(squareFactor: Float)
   /// `min(x, upper)` where `x > 0`, `slope * x` elsewhere.
   case piecewise(slope: Float, upper: Float)
+  /// `min(max(x, lower), upper)`.
+  case clip(lower: Float, upper: Float)
+  /// 1 where `x >= 0`, -1 elsewhere; differentiated like `x` where `|x| <= 1`, and as 0 elsewhere (straight-through
+  /// estimator: Hubara et al., "Binarized Neural Networks", 2016, section 2.3).
+  case sign
   /// Maximum over square windows; pixels outside the picture take no part.
   case maxPool(kernel: Int, stride: Int, padding: Int)
   /// Mean over square windows; padded zeros count.
@@ -118,6 +123,9 @@ extension Primitive {
       BatchNormRule.rule(epsilon: epsilon, momentum: momentum, training: training, statistics: statistics)
     case .x2act(let factor): X2actRule.rule(squareFactor: factor)
     case .piecewise(let slope, let upper): PiecewiseRule.rule(slope: slope, upper: upper)
+    case .clip(let lower, let upper):
+      ElementRule.rule(value: { min(max($0, lower), upper) }, slope: { $0 > lower && $0 < upper ? 1 : 0 })
+    case .sign: ElementRule.rule(value: { $0 >= 0 ? 1 : -1 }, slope: { abs($0) <= 1 ? 1 : 0 })
     case .maxPool(let kernel, let stride, let padding):
       MaxPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
     case .averagePool(let kernel, let stride, let padding):

@@ -24,6 +24,7 @@ struct Evaluate: ParsableCommand {
   var model: String
 
   @OptionGroup var data: DataOptions
+  @OptionGroup var revealing: RevealOptions
 
   @Option(help: "Uses only the first so many held-out samples.")
   var count: Int?
@@ -41,7 +42,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let file = try ModelFile.load(from: model)
+      let file = try revealing.load(model)
       let test = try data.load(for: file).test
       let samples = min(count ?? test.count, test.count)
       let report = try Evaluator(file: file, dataset: test.subset(0..<samples)).run(control: control)
@@ -72,7 +73,8 @@ struct EvaluationReport: Encodable {
   var fixedAccuracy: Double
   var labelsThatDiffer: Int
   var outOfRange: Int
-  var maximumDifference: Double
+  /// Absent where results are labels.
+  var maximumDifference: Double?
   var `private`: Private?
 
   func print() {
@@ -81,7 +83,7 @@ struct EvaluationReport: Encodable {
     Output.line("accuracy, fixed point       \(Output.percent(fixedAccuracy))")
     Output.line("labels that differ          \(labelsThatDiffer)")
     Output.line("values out of range         \(outOfRange)")
-    Output.line("largest score difference    \(Output.fixed(maximumDifference, 5))")
+    if let maximumDifference { Output.line("largest score difference    \(Output.fixed(maximumDifference, 5))") }
     guard let result = self.private else { return }
     func beside(_ predicted: Int?) -> String { predicted.map { "   (descriptors: \($0))" } ?? "" }
     Output.line("accuracy, private           \(Output.percent(result.accuracy))")
@@ -115,17 +117,17 @@ struct Evaluator {
     for index in 0..<dataset.count {
       let sample = try planned.plan.input.normalize(raw: dataset.rawSample(index))
       let floats = try executor.output(of: sample).map(Double.init)
-      let fixed = try twin.logits(normalized: sample)
-      floatLabels.append(label(floats))
-      fixedLabels.append(label(fixed.values))
+      let fixed = try twin.result(normalized: sample)
+      floatLabels.append(floats.indices.reduce(0) { floats[$1] > floats[$0] ? $1 : $0 })
+      fixedLabels.append(fixed.label)
       outOfRange += fixed.outOfRange
-      largest = max(largest, zip(floats, fixed.values).map { abs($0 - $1) }.max() ?? 0)
+      largest = max(largest, zip(floats, fixed.scores).map { abs($0 - $1) }.max() ?? 0)
       if index % 16 == 0 { progress.show("plaintext \(index + 1) of \(dataset.count)") }
     }
     var report = EvaluationReport(
       samples: dataset.count, floatAccuracy: accuracy(floatLabels), fixedAccuracy: accuracy(fixedLabels),
       labelsThatDiffer: zip(floatLabels, fixedLabels).filter { $0 != $1 }.count, outOfRange: outOfRange,
-      maximumDifference: largest)
+      maximumDifference: planned.plan.reveals == .label ? nil : largest)
     if let control {
       report.private = try runPrivately(control, planned.plan, floatLabels, fixedLabels, progress)
     }
@@ -158,8 +160,6 @@ struct Evaluator {
       predictedBytesSent: predicted.bytesSent, predictedBytesReceived: predicted.bytesReceived,
       predictedRounds: predicted.rounds, preparedOnDemand: onDemand)
   }
-
-  private func label(_ scores: [Double]) -> Int { Prediction(scores: scores, classes: []).label }
 
   private func accuracy(_ labels: [Int]) -> Double {
     let correct = labels.indices.filter { labels[$0] == Int(dataset.labels[$0]) }.count

@@ -7,10 +7,12 @@ struct Export: ParsableCommand {
     discussion: """
       The plan says which layers there are, their shapes, and how numbers are
       scaled. It holds no weight. The data owner's daemon needs it, and refuses a
-      model owner that has another one.
+      model owner that has another one. With --reveal label only the index of the
+      best class will leave, and no score: give it to the model owner's daemon too.
 
-      Example:
+      Examples:
         polympc export digits.model --output digits.plan
+        polympc export digits.model --reveal label --output labels.plan
       """)
 
   @Argument(help: "Model file.")
@@ -18,6 +20,8 @@ struct Export: ParsableCommand {
 
   @Option(name: .shortAndLong, help: "Plan file to write.")
   var output: String
+
+  @OptionGroup var revealing: RevealOptions
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -31,7 +35,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let file = try ModelFile.load(from: model)
+      let file = try revealing.load(model)
       let plan = PlanFile(plan: try file.planned().plan, modelDigest: try file.modelDigest())
       try plan.write(to: output)
       let report = Report(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Daemons
 import Foundation
+import Networks
 
 struct Infer: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -60,6 +61,9 @@ struct Infer: ParsableCommand {
     try Failures.reporting {
       let client = try ControlClient(path: control)
       let network = try client.describe()
+      if scores, network.reveals == .label, !json {
+        Output.note("The model owner's plan reveals labels only: there are no scores.")
+      }
       for file in files {
         let samples = try InputFile(path: file).samples(
           index?.range, shape: network.input, normalization: network.normalization)

@@ -18,6 +18,8 @@ struct Inspect: ParsableCommand {
   @Argument(help: "Model file or plan file.")
   var file: String
 
+  @OptionGroup var revealing: RevealOptions
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -62,12 +64,15 @@ struct Inspect: ParsableCommand {
     var report: Report
     var provenance: [String: String]?
     do {
-      let model = try ModelFile.load(from: file)
+      let model = try revealing.load(file)
       let planned = try model.planned()
       plan = PlanFile(plan: planned.plan, modelDigest: try model.modelDigest())
       report = Report(planned)
       provenance = model.provenance
     } catch NetworksError.notAModelFile {
+      guard revealing.reveal == nil else {
+        throw NetworksError.notAModelFile(path: file, kind: "model")
+      }
       plan = try PlanFile.load(from: file)
       report = Report(plan.plan)
     }

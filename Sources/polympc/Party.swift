@@ -28,10 +28,11 @@ struct Party: ParsableCommand {
       else it is gone with its session.
 
       The files, with all keys and their defaults (those without one must be
-      given, except store):
+      given, except store and reveal):
         role: model-owner               role: data-owner
         identity: FOLDER                identity: FOLDER
         model: FILE                     plan: FILE
+        reveal: scores or label
         listen: HOST:PORT               peer: {address: HOST:PORT,
         peers: [F, ...]                        fingerprint: F}
         source: lattice                 control: SOCKET
@@ -60,6 +61,9 @@ struct Party: ParsableCommand {
 
   @Option(help: ArgumentHelp("Model owner: the model file.", valueName: "file"))
   var model: String?
+
+  @Option(help: ArgumentHelp("Model owner: what results tell, scores or label.", valueName: "what"))
+  var reveal: String?
 
   @Option(help: ArgumentHelp("Model owner: where to listen.", valueName: "host:port"))
   var listen: String?
@@ -117,7 +121,7 @@ struct Party: ParsableCommand {
         ("dealer.address", dealer, "--dealer"), ("dealer.fingerprint", dealerFingerprint, "--dealer-fingerprint"),
         ("sessions", sessions.map(String.init), "--sessions"), ("source", source, "--source"),
         ("store.path", store, "--store"), ("store.limit", storeLimit.map(String.init), "--store-limit"),
-        ("threads", threads.map(String.init), "--threads"),
+        ("threads", threads.map(String.init), "--threads"), ("reveal", reveal, "--reveal"),
         ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
       ]) + Overrides.list("peers", allow, "--allow")
   }
@@ -130,7 +134,9 @@ struct Party: ParsableCommand {
       let runner = DaemonRunner(label: "party", common: configuration.common)
       switch configuration {
       case .modelOwner(let configuration):
-        let served = try ServedModel(ModelFile.load(from: configuration.model))
+        var file = try ModelFile.load(from: configuration.model)
+        if let reveals = configuration.reveals { file.options.reveals = reveals }
+        let served = try ServedModel(file)
         let party = try ModelOwnerDaemon(
           configuration: configuration, model: served.model, agreement: served.agreement,
           wire: .tls(identity, pinned: configuration.peers), logger: runner.logger, metrics: runner.metrics)

@@ -38,6 +38,15 @@ struct Train: ParsableCommand {
   @Option(help: "What comparisons save: messages (for links of long delay) or bytes.")
   var comparisons: ComparisonPreference = .messages
 
+  @Option(help: "Fewest bits of comparisons, 4 to 64, beside what calibrated ranges ask for.")
+  var comparisonBits: Int?
+
+  @Option(help: "How layers before comparisons and the output drop bits: local, or faithful (exact, and costs more).")
+  var ringTruncation: RingTruncation = .local
+
+  @Option(help: "What results will tell the data owner: scores, or the label alone.")
+  var reveal: Revelation = .scores
+
   @Option(help: "Passes over the training samples.")
   var epochs: Int?
 
@@ -71,6 +80,9 @@ struct Train: ParsableCommand {
   func validate() throws {
     if resume, checkpoint == nil { throw ValidationError("--resume needs --checkpoint.") }
     if preset != .digits, dataPath == nil { throw ValidationError("The preset \(preset.rawValue) needs --data-path.") }
+    if let comparisonBits, !(4...64).contains(comparisonBits) {
+      throw ValidationError("--comparison-bits is 4 to 64.")
+    }
     if calibration < 1 { throw ValidationError("--calibration is at least 1.") }
   }
 
@@ -128,8 +140,10 @@ struct Train: ParsableCommand {
   private func calibrated(
     _ result: TrainingResult, _ data: DataSplit, _ configuration: TrainingConfiguration, _ accuracy: Double
   ) throws -> ModelFile {
+    let planning = PlannerOptions(
+      comparisons: comparisons, comparisonBits: comparisonBits, ringTruncation: ringTruncation, reveals: reveal)
     var file = ModelFile(
-      graph: result.graph, parameters: result.parameters, options: PlannerOptions(comparisons: comparisons),
+      graph: result.graph, parameters: result.parameters, options: planning,
       provenance: [
         "data": configuration.data.rawValue, "seed": "\(configuration.seed)",
         "epochs": "\(result.history.epochs.count)",

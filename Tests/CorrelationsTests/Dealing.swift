@@ -271,7 +271,7 @@ struct Dealing {
       ComparisonDigits(widths: (0..<random.uniform(in: 1...7)).map { _ in random.uniform(in: 1...4) })
     }
     p.linear(random.uniform(in: 1...4), kernel: 3, padding: 1)
-    let functions: [ComparisonFunction] = [.relu, .leakyReLU(shift: 3), .absolute, .sign, .clip(upper: 3)]
+    let functions: [ComparisonFunction] = [.relu, .leakyReLU(shift: 3), .absolute, .sign, .clip(lower: 0, upper: 3)]
     var spec = ComparisonSpec(
       droppedBits: random.uniform(in: 0...12), digits: digits(), function: functions[Int(seed % 5)])
     if case .clip = spec.function { spec.digits.widths += [2, 2] }

@@ -40,7 +40,7 @@ struct BenchmarkCaseTests {
     "that are none are refused in words that say which there are",
     arguments: [
       "", ":", "vgg:poly:1", "lenet", "lenet:gelu:1", "lenet:poly", "lenet:poly:0", "lenet:poly:257", "lenet:poly:1:2",
-      "relu", "relu:0", "relu:9:7", "relu:9:33", "relu:9:20:1", "maxpool:x", "lenet:relu:0",
+      "relu", "relu:0", "relu:9:7", "relu:9:65", "relu:9:20:1", "maxpool:x", "lenet:relu:0",
       "square", "square:0", "square:x", "conv", "conv:1:1", "conv:0:1:8", "conv:1:1:8:16", "conv:1:1:8:3:0",
       "conv:1:1:8:3:1:1", "conv:4096:4096:1024", "respond:1", "ole", "ole:0", "ole:-1", "ole:99999999999999999999",
       "ntt",

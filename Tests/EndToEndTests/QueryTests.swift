@@ -51,6 +51,34 @@ struct QueryTests {
     #expect(model.options.comparisons == .bytes && !planned.plan.program.comparisonSteps.isEmpty)
   }
 
+  @Test("Where the model owner reveals labels only, no score reaches anybody, and both daemons must be told so")
+  func labels() throws {
+    let options = PlannerOptions(ringTruncation: .faithful, reveals: .label)
+    let site = try Site(model: try TinyModel(activation: .relu, options: options))
+    let trio = try site.startAll()
+    let twin = try Twin(site.model.planned.plan, site.model.planned.quantized)
+    let description = try site.client().describe()
+    #expect(description.reveals == .label && description.outputs == 10)
+    for seed in 1...4 as ClosedRange<UInt64> {
+      let pixels = site.model.pixels(seed).map(Float.init)
+      let reply = try site.client().infer([InputSample(values: pixels, source: "sample \(seed)")])
+      let expected = try twin.result(normalized: site.model.planned.plan.input.normalize(raw: pixels))
+      #expect(reply.predictions[0].label == expected.label && reply.predictions[0].scores.isEmpty)
+    }
+    try site.write(site.model.pixels(1).map(String.init).joined(separator: ",") + "\n", as: "sample.csv")
+    let outcome = try site.run("infer", "--control", "control.sock", "sample.csv", "--scores")
+    #expect(outcome.code == 0 && outcome.error.contains("labels only"), "\(outcome.error)")
+    #expect(try site.run("inspect", "tiny.plan").output.contains("the label, nothing else"))
+    // A plan of scores is another plan: the model owner that reveals labels refuses whoever has it.
+    let exported = try site.run("export", "tiny.model", "--reveal", "scores", "--output", "tiny.plan")
+    #expect(exported.code == 0, "\(exported.error)")
+    #expect(try site.run("inspect", "tiny.plan").output.contains("the scores of all classes"))
+    trio.dataOwner.kill()
+    let other = try site.startDataOwner(dealer: trio.dealerPort, peer: trio.modelPort)
+    try other.waitForLog("the session failed")
+    #expect(try site.client().status().sessions == 0)
+  }
+
   @Test("Several sessions and many clients at once")
   func atOnce() throws {
     let site = try Site()

@@ -9,10 +9,13 @@ struct TinyModel {
   let file: ModelFile
   let planned: PlannedModel
 
-  init(seed: UInt64 = 1, activation: ActivationChoice = .x2act(X2actSpec())) throws {
+  init(
+    seed: UInt64 = 1, activation: ActivationChoice = .x2act(X2actSpec()), options: PlannerOptions = PlannerOptions()
+  ) throws {
     let graph = Builders.digits(activation: activation)
     var file = ModelFile(
-      graph: graph, parameters: try Parameters.benchmarkPolynomial(graph, seed: seed), provenance: ["data": "none"])
+      graph: graph, parameters: try Parameters.benchmarkPolynomial(graph, seed: seed), options: options,
+      provenance: ["data": "none"])
     try file.calibrate(samples: (0..<4).map { Benchmarks.randomSample(graph, seed: 70 + $0) })
     self.file = file
     planned = try file.planned()

@@ -23,6 +23,23 @@ extension Examples {
     return p.finish(dropping: 4)
   }
 
+  /// Bits dropped together in front of a ReLU and of the output, with nothing dropped by a party alone.
+  static func floored(_ dropped: Int = 9, to modulus: ModulusKind = .word) -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 6, width: 7), .word)
+    func floor(_ bits: Int, _ modulus: ModulusKind) {
+      p.add(
+        .comparison(ComparisonSpec(droppedBits: bits, digits: digits(bits + 1), function: .floor)), shape: p.shape,
+        modulus: modulus)
+    }
+    p.linear(3, kernel: 3, padding: 1)
+    floor(dropped, .word)
+    p.add(.comparison(ComparisonSpec(droppedBits: 0, digits: digits(18))), shape: p.shape)
+    p.linear(2, kernel: 2)
+    floor(4, modulus)
+    if modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
+    return p.finish(dropping: 0)
+  }
+
   /// ReLU on the input itself, as benchmarks run it.
   static func relu(_ count: Int, bits: Int = 20) -> Program {
     var p = ProgramAssembler(vector(count), .word)

@@ -31,7 +31,8 @@ struct ComparisonSessionTests {
   }
 
   static let functions: [ComparisonFunction] = [
-    .relu, .leakyReLU(shift: 1), .leakyReLU(shift: 5), .absolute, .sign, .clip(upper: 300),
+    .relu, .leakyReLU(shift: 1), .leakyReLU(shift: 5), .absolute, .sign, .clip(lower: 0, upper: 300),
+    .clip(lower: -250, upper: 120), .clip(lower: 40, upper: 200),
   ]
 
   @Test("Functions of the sign, both rings and preferences", arguments: functions, [ModulusKind.word, .field])
@@ -39,13 +40,20 @@ struct ComparisonSessionTests {
     for preference in ComparisonPreference.allCases {
       // Without dropped bits nothing is rounded before the next layer, and the result is exact up to the output's unit.
       let exact = try distance(
-        Examples.function(function, bits: function == .clip(upper: 300) ? 26 : 24, dropped: 0, to: modulus, preference),
+        Examples.function(function, bits: function.comparisons == 2 ? 26 : 24, dropped: 0, to: modulus, preference),
         seed: 3, limit: 2)
       #expect(exact.worst <= 1, "\(preference)")
       let rounded = try distance(Examples.function(function, to: modulus, preference), seed: 5, limit: 2)
       // A unit of each of 12 taps times a weight below 2^8, and of sign a whole turn at a value of zero.
       let units: Int64 = if case .leakyReLU(let shift) = function { 1 << Int64(shift) } else { 2 }
       #expect(rounded.worst <= 12 * 256 * units / 16 + 1, "\(preference)")
+    }
+  }
+
+  @Test("Bits dropped together, before the last as before the first: the twin's integers", arguments: [4, 5, 9, 13])
+  func floors(dropped: Int) throws {
+    for modulus in [ModulusKind.word, .field] {
+      #expect(try distance(Examples.floored(dropped, to: modulus), seed: 17, limit: 2).worst == 0)
     }
   }
 
@@ -91,7 +99,7 @@ struct ComparisonSessionTests {
   @Test(
     "The two parties alone: ReLU, maxima and a label, X2act beside ReLU",
     arguments: [
-      Examples.relu(3001), Examples.function(.clip(upper: 300), bits: 24, .bytes), Examples.mixed(),
+      Examples.relu(3001), Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes), Examples.mixed(),
       Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field),
     ])

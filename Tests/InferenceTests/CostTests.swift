@@ -14,9 +14,12 @@ struct CostTests {
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
     ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
     ("relu, bytes", Examples.function(.relu, bits: 24, .bytes)), ("leaky", Examples.function(.leakyReLU(shift: 2))),
-    ("clip", Examples.function(.clip(upper: 900), to: .field)), ("narrow", Examples.function(.absolute, bits: 5)),
+    ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
+    ("narrow", Examples.function(.absolute, bits: 5)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true)),
+    ("floor", Examples.floored()), ("floor in F_p", Examples.floored(5, to: .field)),
+    ("whole ring", Examples.relu(300, bits: 64)),
     ("max in F_p", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field)),
   ]
 

@@ -52,7 +52,8 @@ struct IntegerTwin {
     case .leakyReLU(let shift): x >= 0 ? x << Int64(shift) : x
     case .absolute: abs(x)
     case .sign: x >= 0 ? 1 : -1
-    case .clip(let upper): min(max(x, 0), upper)
+    case .clip(let lower, let upper): min(max(x, lower), upper)
+    case .floor: x
     }
   }
 

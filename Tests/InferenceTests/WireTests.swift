@@ -18,12 +18,17 @@ struct WireTests {
     ("square", Examples.square(8193), "1444a70bf5d3fad214c71d7762329cd82e1c81c54fe5059d23d4519687adc3df"),
     ("relu", Examples.relu(2051), "8c3781d31e9dda0bc80832debcc5acc3f0f87ec03c4f7ec6bd591b905c68a13b"),
     (
-      "clip", Examples.function(.clip(upper: 300), bits: 24, .bytes),
-      "89d3d10eeb2a47df2137ac750afc36251e40cb07cc89ffb5d807b32f5187b073"
+      "clip", Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes),
+      "3dda5e17118ce8b6ae1b0d02f860b14162ba2fcc1d9fa266a38cb7327a6b2e8a"
     ),
     (
       "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       "ce33714cb639bb17f1687ce849cad6f7654b4389e1cfdedce67d149791efa374"
+    ),
+    ("floor", Examples.floored(), "347026eea3f8dfa87e2944f6ba9c639b713b313701ef9ffdfab93e28a1a80b45"),
+    (
+      "two bounds", Examples.function(.clip(lower: -200, upper: 300), bits: 24),
+      "3131d0a94ac971bc69eb5afc0e894ae1c43acfc649a21afc8a6f6c0345b3050a"
     ),
     ("mixed", Examples.mixed(), "084f081bd19a7ffe9046b3decb059cbca528bd2b701c5bca8f0869b11faa083f"),
   ]
@@ -46,6 +51,7 @@ struct WireTests {
       "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       "42f24d7c880e14499a8ff4c7969001de634950cf527fc253c2dc8e4c0bfad275"
     ),
+    ("floor", Examples.floored(), "31d794967943af89dfbc2f1970eb0eeae882c4d4947c88e49263d42eb2a08d18"),
     ("mixed", Examples.mixed(), "ed01dfda1a92b4830b083d34dc63ae5989d102b0be4c7d297680011dd1742065"),
   ]
 

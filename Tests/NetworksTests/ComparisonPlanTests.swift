@@ -43,6 +43,7 @@ struct ComparisonPlanTests {
 
   static let operations: [Operation] = [
     .relu, .x2act(X2actSpec(perChannel: true)), .leakyRelu(shift: 3), .clippedRelu(upper: 1), .absolute,
+    .clip(lower: -0.5, upper: 0.75),
   ]
 
   @Test("Every choice for three places, in both rings", arguments: 0..<27)
@@ -52,7 +53,7 @@ struct ComparisonPlanTests {
       Self.network(choices[index % 3], choices[index / 3 % 3], choices[index / 9]), seed: UInt64(index))
   }
 
-  @Test("Clipped ReLU and magnitude", arguments: 3..<5, 0..<3)
+  @Test("Clipped ReLU, magnitude and clip", arguments: 3..<6, 0..<3)
   func others(index: Int, place: Int) throws {
     var places = [Operation](repeating: .relu, count: 3)
     places[place] = Self.operations[index]
@@ -74,7 +75,8 @@ struct ComparisonPlanTests {
 
   @Test("Maxima come before a monotone activation, and change no result")
   func commute() throws {
-    for activation in [Operation.relu, .leakyRelu(shift: 2), .clippedRelu(upper: 2)] {
+    for activation in [Operation.relu, .leakyRelu(shift: 2), .clippedRelu(upper: 2), .clip(lower: -1, upper: 1), .sign]
+    {
       let graph = Self.network(.relu, .relu, activation)
       let parameters = Samples.disturb(try Parameters.initialize(graph, seed: 3), seed: 4)
       let folded = try Folding.fold(graph, parameters)
@@ -149,7 +151,99 @@ struct ComparisonPlanTests {
     #expect(try ModelFile.decode(model.encoded()).options == options)
   }
 
-  @Test("Benchmark cases compare in the width asked for", arguments: [8, 20, 24, 32])
+  @Test("A sign is an integer of either value, 1 at zero, and the float network's but near zero")
+  func sign() throws {
+    let graph = Self.network(.sign, .relu, .relu)
+    let (folded, trained, planned, samples) = try Samples.plan(graph, try Parameters.initialize(graph, seed: 5))
+    let twin = try Twin(planned.plan, planned.quantized)
+    let executor = try FloatExecutor(graph: folded, parameters: trained)
+    let step = try #require(planned.plan.program.comparisonSteps.first)
+    #expect(planned.plan.program.steps[step].tensor.fractionBits == 0)
+    let operand = planned.plan.program.steps[step].inputs[0]
+    for sample in samples {
+      let integers = try twin.run(planned.plan.input.quantize(normalized: sample), keepingAll: true)
+      let floats = try executor.tensors(of: sample)
+      let scale = Double(Int64(1) << Int64(planned.plan.program.steps[operand].tensor.fractionBits))
+      for (index, value) in integers.tensors[step].enumerated() {
+        #expect(value == 1 || value == -1)
+        let before = Double(integers.tensors[operand][index]) / scale
+        #expect(Float(value) == floats[2][index] || abs(before) < planned.details[operand].errorBound)
+      }
+    }
+    let zero = try FloatExecutor(graph: folded, parameters: trained).tensors(of: samples[0])[2]
+    #expect(zero.allSatisfy { $0 == 1 || $0 == -1 })
+  }
+
+  @Test("Faithful truncation gives the same integers, drops nothing at one party, and fails no more than the rest")
+  func faithful() throws {
+    for (index, third) in [Operation.relu, .x2act(X2actSpec(perChannel: true)), .absolute].enumerated() {
+      let graph = Self.network(.relu, .clip(lower: -0.4, upper: 0.6), third)
+      let local = try agree(graph, seed: 70 + UInt64(index))
+      let faithful = try agree(graph, seed: 70 + UInt64(index), options: PlannerOptions(ringTruncation: .faithful))
+      let program = faithful.plan.program
+      #expect(program.comparisonSteps.allSatisfy { program.comparisonDrops($0) == 0 })
+      #expect(program.steps.contains { if case .output(let dropped) = $0.operation { dropped == 0 } else { false } })
+      let sample = try local.plan.input.quantize(normalized: Samples.inputs(graph, count: 1, seed: 7)[0])
+      #expect(
+        try Twin(local.plan, local.quantized).run(sample).output
+          == Twin(faithful.plan, faithful.quantized).run(sample).output)
+      #expect(faithful.plan.expectedFailures.count == program.turningSteps.count)
+      #expect(faithful.plan.expectedFailuresPerInference < local.plan.expectedFailuresPerInference / 16)
+      let table = Report(faithful).table()
+      #expect(table.contains("floor") && table.contains("exact"))
+    }
+    let whole = try agree(
+      Self.network(.relu, .relu, .relu), seed: 75, options: PlannerOptions(ringTruncation: .faithful))
+    #expect(whole.plan.expectedFailuresPerInference == 0)
+  }
+
+  @Test("A plan that reveals labels: one byte, the first of equal scores, and a report that says so")
+  func labels() throws {
+    let graph = Self.network(.relu, .relu, .relu)
+    let (_, _, planned, samples) = try Samples.plan(
+      graph, try Parameters.initialize(graph, seed: 9), options: PlannerOptions(reveals: .label))
+    let (_, _, scored, _) = try Samples.plan(
+      graph, try Parameters.initialize(graph, seed: 9), options: PlannerOptions(outputBits: 24))
+    #expect(planned.plan.reveals == .label && planned.plan.classCount == 5 && planned.plan.program.labels == 5)
+    #expect(scored.plan.reveals == .scores && scored.plan.classCount == 5 && scored.plan.program.labels == nil)
+    #expect(planned.plan.program.outputBytesPerElement == 1)
+    for sample in samples {
+      let label = try Twin(planned.plan, planned.quantized).result(normalized: sample)
+      let scores = try Twin(scored.plan, scored.quantized).result(normalized: sample)
+      #expect(label.label == scores.label && label.scores.isEmpty && scores.scores.count == 5 && label.outOfRange == 0)
+    }
+    #expect(Report(planned).table().contains("the label, nothing else"))
+    #expect(Report(scored).table().contains("the scores of all classes"))
+    #expect(try Plan.decode(json: planned.plan.canonicalBytes()) == planned.plan)
+    // Equal scores: the first.
+    #expect(scored.plan.result(of: [3, 7, 7, -1, 7]).label == 1)
+    // Names are those of the classes, not of the single output.
+    var named = planned.plan
+    named.input.classes = ["a", "b", "c", "d", "e"]
+    try named.validate()
+    named.input.classes = ["a"]
+    #expect(throws: NetworksError.self) { try named.validate() }
+  }
+
+  @Test("A least width is kept to, up to the whole word", arguments: [30, 64])
+  func leastWidth(bits: Int) throws {
+    for truncation in RingTruncation.allCases {
+      let planned = try agree(
+        Self.network(.relu, .leakyRelu(shift: 2), .relu), seed: 80,
+        options: PlannerOptions(comparisonBits: bits, ringTruncation: truncation))
+      let program = planned.plan.program
+      for index in program.comparisonSteps {
+        if case .comparison(let spec) = program.steps[index].operation, spec.function == .floor { continue }
+        let width = program.comparisonSchedule(index)!.stages[0].digits.bits
+        #expect(width >= min(bits, 64 - program.comparisonDrops(index)))
+      }
+    }
+    #expect(throws: NetworksError.self) {
+      try agree(Self.network(.relu, .relu, .relu), seed: 80, options: PlannerOptions(comparisonBits: 65))
+    }
+  }
+
+  @Test("Benchmark cases compare in the width asked for", arguments: [8, 20, 24, 32, 33, 48, 64])
   func benchmarks(bits: Int) throws {
     for name in ["relu", "maxpool"] {
       let planned = try #require(try Benchmarks.model("\(name):300:\(bits)")).planned()

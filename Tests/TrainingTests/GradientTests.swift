@@ -165,6 +165,7 @@ private struct Probe {
     Row(description: "leaky", shapes: [picture]) { .piecewise(slope: 0.25, upper: .infinity) },
     Row(description: "clipped", shapes: [picture]) { .piecewise(slope: 0, upper: 0.5) },
     Row(description: "magnitude", shapes: [picture]) { .piecewise(slope: -1, upper: .infinity) },
+    Row(description: "clip", shapes: [picture]) { .clip(lower: -0.4, upper: 0.7) },
     Row(description: "averagePool", shapes: [picture]) { .averagePool(kernel: 2, stride: 2, padding: 1) },
     Row(description: "globalAveragePool", shapes: [picture]) { .globalAveragePool },
     Row(description: "flatten", shapes: [picture]) { .flatten },

@@ -60,11 +60,28 @@ struct ComparisonProgramTests {
     },
     {
       $0[3].operation = .comparison(
-        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(upper: 0)))
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: 0, upper: 0)))
     },
     {
       $0[3].operation = .comparison(
-        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(upper: 1 << 19)))
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: 0, upper: 1 << 19)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: 7, upper: 7)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: -1 << 20, upper: 7)))
+    },
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 18, digits: comparison.digits, function: .floor)) },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 41, digits: ComparisonDigits(bits: 42), function: .floor))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 1, digits: ComparisonDigits(widths: [0, 1]), function: .floor))
     },
     { $0[3].inputs = [0, 1] },
     { $0[3].tensor.shape = TensorShape(vector: 4) },

@@ -46,7 +46,7 @@ public struct BenchmarkCase: Equatable, Sendable {
       kind = .network("square:\(try parts.number("elements", 1...1 << 22))", batch: 1)
     case let compared where ["relu", "maxpool"].contains(compared):
       let count = try parts.number("results", 1...1 << 22)
-      let bits = parts.isEmpty ? 20 : try parts.number("bits", 8...32)
+      let bits = parts.isEmpty ? 20 : try parts.number("bits", 8...64)
       kind = .network("\(compared):\(count):\(bits)", batch: 1)
     case "conv":
       kind = .linear(try Self.geometry(&parts))

@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 import Randomness
 import Transport
 
@@ -61,6 +62,12 @@ extension ModelOwnerConfiguration {
       listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7700"),
       peers: try reader.fingerprints("peers", "it lists the fingerprints of the data owners that are let in"),
       source: try reader.correlationSource())
+    if let text = try reader.string("reveal") {
+      guard let choice = Revelation(rawValue: text) else {
+        throw reader.invalid("reveal", "\"\(text)\" is neither scores nor label")
+      }
+      reveals = choice
+    }
     store = try reader.store()
     weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
     threads = try reader.integer("threads", in: 1...64, default: threads)
@@ -75,6 +82,7 @@ extension DataOwnerConfiguration {
     try reader.forbid("listen", "the data owner dials the model owner; give \"peer.address\"")
     try reader.forbid("model", "the model stays with the model owner; give \"plan\", the file of polympc export")
     try reader.forbid("peers", "the data owner has one peer; give \"peer.address\" and \"peer.fingerprint\"")
+    try reader.forbid("reveal", "what results tell is the model owner's to decide, and stands in the plan")
     try reader.forbid("lattice.cache", "it bounds the model owner's transformed weights, and the role is data-owner")
     try reader.forbid("timeouts.idle", "the model owner decides how long a session may be idle")
     self.init(

@@ -1,3 +1,4 @@
+public import Networks
 public import Randomness
 public import Transport
 
@@ -77,6 +78,8 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   public var common: CommonConfiguration
   /// The model file.
   public var model: String
+  /// What results tell, where it is not what the model file says.
+  public var reveals: Revelation?
   /// Where to listen.
   public var listen: NetworkAddress
   /// Certificates of the data owners that are let in.

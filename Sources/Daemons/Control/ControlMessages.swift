@@ -39,25 +39,27 @@ public struct NetworkDescription: Codable, Sendable, Equatable {
   public var normalization: InputNormalization
   /// Names of the classes; may be empty.
   public var classes: [String]
-  /// Elements of the output.
+  /// Classes that results are about.
   public var outputs: Int
+  /// What a result tells.
+  public var reveals: Revelation
   /// Samples that one query may have.
   public var maximumBatch: Int
 }
 
 /// One classified sample.
 public struct Prediction: Codable, Sendable, Equatable {
-  /// Index of the greatest score.
+  /// Index of the greatest score; of equal ones the first.
   public var label: Int
   /// Name of that class, where the network has names.
   public var name: String?
-  /// The output of the network, in its own units.
+  /// The output of the network, in its own units; empty where the plan reveals labels only.
   public var scores: [Double]
 
-  /// Makes a prediction from scores; the first of equal ones wins.
-  public init(scores: [Double], classes: [String]) {
+  /// Makes a prediction from what a plan says of an output (`Plan.result(of:)`).
+  public init(label: Int, scores: [Double], classes: [String]) {
+    self.label = label
     self.scores = scores
-    label = scores.indices.max { scores[$0] < scores[$1] } ?? 0
     name = classes.indices.contains(label) ? classes[label] : nil
   }
 }

@@ -19,7 +19,7 @@ extension DataOwnerDaemon: ControlResponder {
       return .network(
         NetworkDescription(
           name: plan.program.name, input: plan.input.shape, normalization: plan.input.normalization,
-          classes: plan.input.classes, outputs: plan.program.output.shape.count,
+          classes: plan.input.classes, outputs: plan.classCount, reveals: plan.reveals,
           maximumBatch: configuration.maximumBatch))
     case .status:
       let (waiting, prepared) = (queue.waiting, prepared)
@@ -62,7 +62,8 @@ extension DataOwnerDaemon: ControlResponder {
       metrics.querySeconds.observe(total)
       return InferenceReply(
         predictions: outcome.outputs.map {
-          Prediction(scores: plan.input.dequantize(output: $0), classes: plan.input.classes)
+          let (label, scores) = plan.result(of: $0)
+          return Prediction(label: label, scores: scores, classes: plan.input.classes)
         },
         seconds: outcome.seconds, totalSeconds: total, bytesSent: outcome.bytesSent,
         bytesReceived: outcome.bytesReceived, rounds: outcome.rounds, preparedOnDemand: outcome.preparedOnDemand)

@@ -64,7 +64,7 @@ extension Operation {
   /// What a search may put in this layer's place, the cheaper one last; empty where it has no choice.
   var latencyChoices: [LatencyTable.Choice] {
     switch self {
-    case .x2act, .relu, .leakyRelu, .clippedRelu, .absolute: [.relu, .x2act]
+    case .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: [.relu, .x2act]
     case .maxPool(let kernel, _, _) where kernel >= 2: [.maxPool, .averagePool]
     case .averagePool(let kernel, _, _) where kernel >= 2: [.maxPool, .averagePool]
     default: []
@@ -74,7 +74,9 @@ extension Operation {
   /// The layer as chosen, with its window; a comparison stays the one that it is.
   func choosing(_ choice: LatencyTable.Choice) -> Operation {
     switch (choice, self) {
-    case (.x2act, .x2act), (.relu, .relu), (.relu, .leakyRelu), (.relu, .clippedRelu), (.relu, .absolute): self
+    case (.x2act, .x2act): self
+    case (.relu, .relu), (.relu, .leakyRelu), (.relu, .clippedRelu), (.relu, .clip), (.relu, .absolute), (.relu, .sign):
+      self
     case (.x2act, _): .x2act(X2actSpec())
     case (.relu, _): .relu
     case (.maxPool, .averagePool(let kernel, let stride, let padding)):

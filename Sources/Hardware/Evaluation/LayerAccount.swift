@@ -67,7 +67,7 @@ extension LayerAccount {
     switch operation {
     case .convolution, .linear: "conv"
     case .x2act: "x2act"
-    case .relu, .leakyRelu, .clippedRelu, .absolute: "relu"
+    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: "relu"
     case .maxPool: "maxpool"
     case .averagePool, .globalAveragePool: "avgpool"
     case .input, .batchNorm, .flatten, .add, .subsamplePad: nil

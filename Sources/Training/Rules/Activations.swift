@@ -92,3 +92,34 @@ enum PiecewiseRule {
       })
   }
 }
+
+/// A function of each element, with a slope for its gradient.
+enum ElementRule {
+  static func rule(value: @escaping @Sendable (Float) -> Float, slope: @escaping @Sendable (Float) -> Float) -> Rule {
+    Rule(
+      shape: { $0[0] },
+      forward: { context in
+        let count = context.output.shape.channelStride
+        let (input, output) = (context.inputs[0], context.output)
+        context.workers.eachChannel(output.shape.channels) { channel in
+          let x = input.pointer + channel * count
+          let y = output.pointer + channel * count
+          for index in 0..<count { y[index] = value(x[index]) }
+        }
+      },
+      backward: { context in
+        guard let target = context.targets[0], let gradient = context.outputGradient else { return }
+        let input = context.inputs[0]
+        let count = gradient.shape.channelStride
+        context.workers.eachChannel(gradient.shape.channels) { channel in
+          let x = input.pointer + channel * count
+          let g = gradient.pointer + channel * count
+          let out = target.pointer + channel * count
+          for index in 0..<count {
+            let share = g[index] * slope(x[index])
+            out[index] = target.accumulate ? out[index] + share : share
+          }
+        }
+      })
+  }
+}

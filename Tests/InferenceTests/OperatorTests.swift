@@ -1,0 +1,184 @@
+import Correlations
+import Inference
+import Networks
+import Programs
+import Randomness
+import Rings
+import TestSupport
+import Testing
+
+/// Operators of random networks, from the planner through the twin to two parties.
+@Suite("Every operator from planner to two parties")
+struct OperatorTests {
+  static func word(_ random: StreamGenerator, _ range: ClosedRange<Int>) -> Int {
+    range.lowerBound + Int(random.word() % UInt64(range.count))
+  }
+
+  /// A convolution, the operator, and a linear layer behind; shapes, windows and bounds of every run differ.
+  static func network(_ operation: Operation, _ random: StreamGenerator) -> Graph {
+    let shape = TensorShape(
+      channels: word(random, 1...3), height: word(random, 6...11), width: word(random, 6...11))
+    var graph = Graph(name: operation.label, input: shape, inputNormalization: .none(channels: shape.channels))
+    let kernel = word(random, 1...3)
+    graph.append(
+      .convolution(
+        ConvolutionSpec(outChannels: word(random, 1...4), kernel: kernel, stride: word(random, 1...2), padding: 1)),
+      name: "conv")
+    graph.append(operation, name: "operator")
+    graph.append(.flatten, name: "flatten")
+    graph.append(.linear(outFeatures: word(random, 2...6), bias: true), name: "fc")
+    return graph
+  }
+
+  static func operation(_ index: Int, _ random: StreamGenerator) -> Operation {
+    let bound = Float(word(random, 10...80)) / 100
+    switch index {
+    case 0: return .relu
+    case 1: return .leakyRelu(shift: word(random, 1...6))
+    case 2: return .clippedRelu(upper: bound)
+    case 3: return .clip(lower: -bound, upper: Float(word(random, 5...90)) / 100)
+    case 4: return .clip(lower: bound / 8, upper: bound)
+    case 5: return .absolute
+    case 6: return .sign
+    default:
+      let kernel = word(random, 2...3)
+      return .maxPool(kernel: kernel, stride: word(random, 1...3), padding: word(random, 0...kernel - 1))
+    }
+  }
+
+  struct Case {
+    let planned: PlannedModel
+    let twin: Twin
+    let samples: [[Float]]
+
+    init(_ graph: Graph, seed: UInt64, options: PlannerOptions) throws {
+      var parameters = try Parameters.initialize(graph, seed: seed)
+      // Biases, so that no operator meets zeros only.
+      for key in parameters.keys where key.name == .bias {
+        parameters[key.node, .bias] = parameters[key.node, .bias].indices.map { Float(($0 * 7 + 3) % 11 - 5) / 40 }
+      }
+      samples = (0..<2).map { Benchmarks.randomSample(graph, seed: seed &* 100 &+ $0) }
+      let calibration = try Calibration.run(graph, parameters, samples: samples)
+      planned = try Planner.plan(graph, parameters, calibration, options: options)
+      twin = try Twin(planned.plan, planned.quantized)
+    }
+
+    func inputs() throws -> [[Int64]] { try samples.map { try planned.plan.input.quantize(normalized: $0) } }
+
+    func run() throws -> [[Int64]] {
+      let model = try ModelOwnerModel(planned: planned, salt: [UInt8](repeating: 3, count: 32))
+      return try Trio(model: model).run(batches: [try inputs()], prepared: 2).results
+    }
+  }
+
+  @Test("Faithful truncation: the twin's very integers", arguments: 0..<8, 0..<3 as Range<UInt64>)
+  func faithful(index: Int, seed: UInt64) throws {
+    let random = StreamGenerator(publicSeed: 900 + 10 * UInt64(index) + seed)
+    let graph = Self.network(Self.operation(index, random), random)
+    let options = PlannerOptions(
+      comparisons: seed % 2 == 0 ? .messages : .bytes, ringTruncation: .faithful, reveals: seed == 2 ? .label : .scores)
+    let found = try Case(graph, seed: seed, options: options)
+    for step in found.planned.plan.program.comparisonSteps {
+      #expect(found.planned.plan.program.comparisonDrops(step) == 0)
+    }
+    let results = try found.run()
+    for (input, result) in zip(try found.inputs(), results) {
+      let expected = try found.twin.run(input)
+      #expect(expected.outOfRange == 0 && expected.output == result, "\(graph.name)")
+    }
+  }
+
+  @Test("Local truncation: within the plan's bound of the twin", arguments: 0..<8, 0..<3 as Range<UInt64>)
+  func local(index: Int, seed: UInt64) throws {
+    let random = StreamGenerator(publicSeed: 900 + 10 * UInt64(index) + seed)
+    let graph = Self.network(Self.operation(index, random), random)
+    let found = try Case(graph, seed: seed, options: PlannerOptions(comparisons: .bytes))
+    let (results, bound) = (try found.run(), try #require(found.planned.details.last).errorBound)
+    let units = 2 * bound * Double(Int64(1) << Int64(found.planned.plan.input.outputFractionBits)) + 1
+    for (input, result) in zip(try found.inputs(), results) {
+      let expected = try found.twin.run(input)
+      #expect(expected.outOfRange == 0 && result.count == expected.output.count)
+      let worst = zip(expected.output, result).map { abs($0 - $1) }.max()!
+      #expect(Double(worst) <= units, "\(graph.name): \(worst) of \(units)")
+    }
+  }
+
+  @Test("Labels alone: those of the twin, first of equal scores", arguments: 0..<4 as Range<UInt64>)
+  func labels(seed: UInt64) throws {
+    let random = StreamGenerator(publicSeed: 700 + seed)
+    let graph = Self.network(.relu, random)
+    let label = try Case(graph, seed: seed, options: PlannerOptions(ringTruncation: .faithful, reveals: .label))
+    let scores = try Case(graph, seed: seed, options: PlannerOptions(outputBits: 24, ringTruncation: .faithful))
+    #expect(label.planned.plan.program.outputBytesPerElement == 1 && label.planned.plan.program.output.shape.count == 1)
+    let results = try label.run()
+    for (position, sample) in label.samples.enumerated() {
+      let (twin, floats) = (try label.twin.result(normalized: sample), try scores.twin.result(normalized: sample))
+      #expect(results[position] == [Int64(twin.label)] && twin.scores.isEmpty && twin.label == floats.label)
+      #expect(label.planned.plan.result(of: results[position]).label == twin.label)
+    }
+  }
+}
+
+@Suite("The whole ring")
+struct WholeRingTests {
+  /// Where signs, carries and turns change, in 64 bits.
+  static let edges: [Int64] = {
+    var edges: [Int64] = [0, 1, -1, .max, .min, .max - 1, .min + 1]
+    for bit in 1..<63 {
+      let power = Int64(1) << Int64(bit)
+      edges += [power, power - 1, -power, -power - 1]
+    }
+    return edges
+  }()
+
+  private func run(_ program: Program, _ inputs: [Int64], prepared: Int = 1, alone: Bool = false) throws -> [Int64] {
+    let model = try Example(program, seed: 3).model()
+    return alone
+      ? try Duo(model: model).run(batches: [[inputs]], prepared: prepared).results[0]
+      : try Trio(model: model).run(batches: [[inputs]], prepared: prepared).results[0]
+  }
+
+  private func single(_ count: Int, _ spec: ComparisonSpec) -> Program {
+    var p = ProgramAssembler(Examples.vector(count), .word)
+    p.add(.comparison(spec), shape: p.shape)
+    return p.finish(dropping: 0)
+  }
+
+  @Test("ReLU and sign of every kind of 64-bit integer", arguments: ComparisonPreference.allCases, [false, true])
+  func whole(preference: ComparisonPreference, alone: Bool) throws {
+    let digits = ComparisonDigits(bits: 64, preferring: preference)
+    let spec = ComparisonSpec(droppedBits: 0, digits: digits)
+    #expect(try run(single(Self.edges.count, spec), Self.edges, alone: alone) == Self.edges.map { max($0, 0) })
+    var sign = spec
+    sign.function = .sign
+    #expect(
+      try run(single(Self.edges.count, sign), Self.edges, alone: alone) == Self.edges.map { $0 >= 0 ? 1 : -1 })
+  }
+
+  @Test("A floor is the integer's, up to the last bit", arguments: [1, 2, 7, 12, 20, 31, 40], [false, true])
+  func floor(dropped: Int, alone: Bool) throws {
+    let random = StreamGenerator(publicSeed: UInt64(dropped))
+    let held = Self.edges.filter { $0 >= -(1 << 62) && $0 < 1 << 62 }
+    let inputs = held + (0..<3000).map { _ in Int64(bitPattern: random.word()) >> 1 }
+    let spec = ComparisonSpec(
+      droppedBits: dropped, digits: ComparisonDigits(bits: dropped + 1, preferring: alone ? .bytes : .messages),
+      function: .floor)
+    let program = single(inputs.count, spec)
+    try program.validate()
+    #expect(try run(program, inputs, alone: alone) == inputs.map { $0 >> Int64(dropped) })
+  }
+
+  @Test("A floor in F_p", arguments: [12, 24, 40])
+  func fieldFloor(dropped: Int) throws {
+    let random = StreamGenerator(publicSeed: UInt64(dropped))
+    // Results below 2^36, so that none turns on its way back to Z_2^64.
+    let inputs = (0..<3000).map { _ in Int64(bitPattern: random.word()) >> Int64(max(1, 63 - 36 - dropped)) }
+    var p = ProgramAssembler(Examples.vector(inputs.count), .word)
+    let digits = ComparisonDigits(bits: dropped + 1)
+    p.add(
+      .comparison(ComparisonSpec(droppedBits: dropped, digits: digits, function: .floor)), shape: p.shape,
+      modulus: .field)
+    p.add(.changeRing, shape: p.shape, modulus: .word)
+    #expect(try run(p.finish(dropping: 0), inputs) == inputs.map { $0 >> Int64(dropped) })
+  }
+}
