@@ -15,6 +15,8 @@ public final class DataOwnerSession {
   private let limits: SessionLimits
   private let comparisons: [Int: ComparisonSchedule]
   private let store: StoreSession?
+  /// Bytes of an inference's material.
+  private let rowBytes: Int
   private var pool = MaterialPool<DataOwnerMaterial>()
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
@@ -43,6 +45,7 @@ public final class DataOwnerSession {
     self.limits = limits
     try program.validate()
     comparisons = program.comparisonSchedules
+    rowBytes = DataOwnerMaterial.byteCount(program)
     try source.begin(program: program)
   }
 
@@ -55,9 +58,9 @@ public final class DataOwnerSession {
   /// How many more inferences can be prepared: what memory or the store has room for.
   public var room: Int {
     guard let store else {
-      return max(0, limits.capacity(of: DataOwnerMaterial.byteCount(program)) - pool.count)
+      return max(0, limits.capacity(of: rowBytes) - pool.count)
     }
-    return store.room / max(1, DataOwnerMaterial.byteCount(program))
+    return store.room / max(1, rowBytes)
   }
 
   /// Prepares inferences in advance, in bulks.
@@ -78,7 +81,7 @@ public final class DataOwnerSession {
   }
 
   /// Inferences that are prepared together: the limit's number, or what its bytes of material allow.
-  public var bulk: Int { limits.count(limits.bulk, of: DataOwnerMaterial.byteCount(program)) }
+  public var bulk: Int { limits.count(limits.bulk, of: rowBytes) }
 
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)
@@ -153,7 +156,7 @@ public final class DataOwnerSession {
 
   /// While queries come without a pause, leases grow, so that few of them wait for a disk.
   private var leaseSize: Int {
-    let row = max(1, DataOwnerMaterial.byteCount(program))
+    let row = max(1, rowBytes)
     let most = max(limits.lease, min(limits.maximumLease, limits.burstBytes / row))
     return limits.count(min(most, limits.lease * burst), of: row)
   }

@@ -16,6 +16,8 @@ public final class ModelOwnerSession {
   private let workspace = LinearWorkspace()
   private var pool = MaterialPool<ModelOwnerMaterial>()
   private let store: StoreSession?
+  /// Bytes of an inference's material.
+  private let rowBytes: Int
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
   private var nextPooled: UInt64 = 0
@@ -35,6 +37,7 @@ public final class ModelOwnerSession {
     self.source = source
     self.store = store
     self.limits = limits
+    rowBytes = ModelOwnerMaterial.byteCount(model.program)
   }
 
   /// Inferences prepared and not used, in memory and in the store.
@@ -75,14 +78,14 @@ public final class ModelOwnerSession {
 
   /// Inferences that may lie prepared in memory. The data owner, whose limits decide, has the more material in most programs;
   /// twice its share of memory is room enough.
-  private var capacity: Int { limits.capacity(of: ModelOwnerMaterial.byteCount(model.program) / 2) }
+  private var capacity: Int { limits.capacity(of: rowBytes / 2) }
 
   private func prepare(_ range: SerialRange) throws {
     guard range.serials.lowerBound == nextPrepared else {
       throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: nextPrepared)
     }
     let room =
-      store.map { $0.room / max(1, ModelOwnerMaterial.byteCount(model.program)) }
+      store.map { $0.room / max(1, rowBytes) }
       ?? capacity - pool.count
     guard range.serials.count <= room else {
       throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))

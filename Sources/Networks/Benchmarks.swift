@@ -1,3 +1,4 @@
+import Programs
 import Rings
 
 /// The models that benchmarks give to every system alike: known shapes, random weights, `0.01 x^2 + x` (or `x^2`).
@@ -7,7 +8,7 @@ public enum Benchmarks {
   /// - Parameters:
   ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, with `:relu` behind it for ReLU instead of
   ///     the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
-  ///     pixels, compared in BITS bits.
+  ///     pixels, compared in BITS bits, with a ``ComparisonPreference`` behind if it is not the options'.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
   /// - Returns: nil where there is no such case.
@@ -23,9 +24,13 @@ public enum Benchmarks {
       graph = Builders.square(elements: elements)
       parameters = try Parameters.initialize(graph, seed: seed)
       try parameters.setActivation(of: graph, node: 1, square: 1, linear: 0, constant: 0)
-    } else if parts.count == 3, ["relu", "maxpool"].contains(parts[0]), let elements = Int(parts[1]),
+    } else if (3...4).contains(parts.count), ["relu", "maxpool"].contains(parts[0]), let elements = Int(parts[1]),
       let bits = Int(parts[2])
     {
+      if parts.count == 4 {
+        guard let preference = ComparisonPreference(rawValue: String(parts[3])) else { return nil }
+        options.comparisons = preference
+      }
       // Twice the largest sample is planned for, and differences of maxima take another bit: just above half of that.
       // Beyond 32 bits, which floats would not fill, the width alone grows.
       let exponent = min(bits, 32) - (parts[0] == "relu" ? 3 : 4) - options.inputBits

@@ -111,10 +111,16 @@ private struct OutlineWriter {
       return (.activation(spec), Self.activationBits)
     case .relu: return comparison(.relu)
     case .leakyRelu(let shift): return comparison(.leakyReLU(shift: shift))
-    case .clippedRelu(let upper):
-      let bound = (Double(upper) * Scalar.power(Self.activationBits)).rounded()
-      return comparison(.clip(upper: max(1, min(Int64(bound), 1 << Int64(digits.bits - 1) - 1))))
+    case .clippedRelu, .clip:
+      let bounds = node.operation.clipBounds!
+      let limit = Double(Int64(1) << Int64(digits.bits - 2))
+      func integer(_ bound: Float) -> Int64 {
+        Int64(max(-limit, min(limit, (Double(bound) * Scalar.power(Self.activationBits)).rounded())))
+      }
+      let lower = integer(bounds.lower)
+      return comparison(.clip(lower: lower, upper: max(lower + 1, integer(bounds.upper))))
     case .absolute: return comparison(.absolute)
+    case .sign: return (comparison(.sign).0, 0)
     case .maxPool(let kernel, let stride, let padding):
       let window = WindowGeometry(kernel: kernel, stride: stride, padding: padding)
       let spec = MaxPoolSpec(

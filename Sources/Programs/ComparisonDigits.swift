@@ -83,7 +83,7 @@ public struct ComparisonDigits: Codable, Hashable, Sendable {
 public enum ComparisonPreference: String, Codable, Hashable, Sendable, CaseIterable {
   /// Fewest messages: for links whose delay counts.
   case messages
-  /// Fewest bytes, two messages more: for links whose width counts.
+  /// Fewest bytes, two messages more, four beyond 35 bits: for links whose width counts.
   case bytes
 }
 
@@ -92,7 +92,8 @@ extension ComparisonDigits {
   ///
   /// - Parameters:
   ///   - bits: k, 2...64.
-  ///   - preference: `messages` gives 2 messages up to k = 5 and 4 up to k = 21; 6 are always enough.
+  ///   - preference: `messages` gives 2 messages up to k = 5 and 4 up to k = 21; 6 are always enough. `bytes` takes 8 where
+  ///     they save some.
   public init(bits: Int, preferring preference: ComparisonPreference = .messages) {
     precondition((2...64).contains(bits), "a comparison has 2 to 64 bits")
     let low = bits - 1
@@ -102,7 +103,8 @@ extension ComparisonDigits {
       self.init(even: low, count: min(4, low))
     } else {
       // A transfer is weighed like two bits on the wire: it costs one of preparation, and the time of another.
-      let choices = (1...16).filter { $0 <= low && low <= 6 * $0 }.map { ComparisonDigits(even: low, count: $0) }
+      let counts = preference == .messages ? 1...16 : Self.countRange
+      let choices = counts.filter { $0 <= low && low <= 6 * $0 }.map { ComparisonDigits(even: low, count: $0) }
       self = choices.min { $0.wireBits + 2 * $0.transfers < $1.wireBits + 2 * $1.transfers }!
     }
   }

@@ -15,6 +15,8 @@ struct BenchmarkCaseTests {
     #expect(try BenchmarkCase("lenet:relu:3").kind == .network("lenet:relu", batch: 3))
     #expect(try BenchmarkCase("relu:1048576").kind == .network("relu:1048576:20", batch: 1))
     #expect(try BenchmarkCase("maxpool:16384:24").kind == .network("maxpool:16384:24", batch: 1))
+    #expect(try BenchmarkCase("relu:65536:64").kind == .network("relu:65536:64", batch: 1))
+    #expect(try BenchmarkCase("relu:9:64:bytes").kind == .network("relu:9:64:bytes", batch: 1))
     #expect(try BenchmarkCase("ole:1048576").kind == .evaluations(1 << 20))
     #expect(
       try BenchmarkCase("conv:64:32:56").kind

@@ -28,7 +28,7 @@ public struct BenchmarkCase: Equatable, Sendable {
   /// The cases there are, for messages and help.
   public static let forms = [
     "NETWORK:poly:BATCH or NETWORK:relu:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
-    "relu:N[:BITS]", "maxpool:N[:BITS]",
+    "relu:N[:BITS[:bytes]]", "maxpool:N[:BITS[:bytes]]",
     "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
     "respond:IN:OUT:SIZE[:KERNEL[:STRIDE]]", "ole:N", "cot:N[:silent|softspoken[:K]]",
     "ntt:DEGREE[:scalar|avx2|avx512]",
@@ -47,7 +47,11 @@ public struct BenchmarkCase: Equatable, Sendable {
     case let compared where ["relu", "maxpool"].contains(compared):
       let count = try parts.number("results", 1...1 << 22)
       let bits = parts.isEmpty ? 20 : try parts.number("bits", 8...64)
-      kind = .network("\(compared):\(count):\(bits)", batch: 1)
+      let preference = parts.word()
+      guard preference == nil || preference == "bytes" else {
+        throw parts.refused("comparisons save messages, or bytes")
+      }
+      kind = .network("\(compared):\(count):\(bits)" + (preference.map { ":\($0)" } ?? ""), batch: 1)
     case "conv":
       kind = .linear(try Self.geometry(&parts))
     case "respond":

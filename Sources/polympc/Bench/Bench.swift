@@ -17,7 +17,8 @@ struct Bench: ParsableCommand {
         lenet:relu:B  resnet20:relu:B ...   the same networks with ReLU
         square:N                            N squares
         relu:N[:BITS]  maxpool:N[:BITS]     N ReLUs, or maxima of 2x2 pixels,
-                                            compared in BITS bits, 20
+                                            compared in BITS bits, 20; with :bytes
+                                            behind, in fewest bytes
         conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]  preparation of one layer, KERNEL 3,
                                             padding KERNEL/2
         respond:IN:OUT:SIZE[:...]           of that, the model owner's computation

@@ -44,6 +44,7 @@ enum PartyCases {
       }
     ),
     ("comparisons", { for modulus in [ModulusKind.field, .word] { try comparison(modulus) } }),
+    ("what a party does alone around comparisons", { for modulus in [ModulusKind.field, .word] { walks(modulus) } }),
     ("comparisons out of transfers", { try comparisonMaterial() }),
     ("dealer", { try dealer() }),
     ("lattices", { try lattices() }),
@@ -143,6 +144,34 @@ enum PartyCases {
             w: source.words(count, modulus), offset: source.words(count, modulus)))
         try ComparisonDataOwner(channel: right, stage: stage).run(materials: materials)
       })
+  }
+
+  static func walks(_ modulus: ModulusKind) {
+    let functions: [ComparisonFunction] = [
+      .relu, .leakyReLU(shift: 3), .absolute, .sign, .clip(lower: -5, upper: 90), .floor,
+    ]
+    var steps = functions.map { function in
+      StepOperation.comparison(
+        ComparisonSpec(droppedBits: 12, digits: ComparisonDigits(widths: [4, 4, 4]), function: function))
+    }
+    steps.append(.argMax(ArgMaxSpec(droppedBits: 2, indexBits: 16, digits: ComparisonDigits(bits: 40))))
+    for (index, operation) in steps.enumerated() {
+      let isLabel = index == functions.count
+      var p = ProgramAssembler(TensorShape(vector: count), .word)
+      p.add(operation, shape: isLabel ? TensorShape(vector: 1) : p.shape, modulus: isLabel ? .word : modulus)
+      let program = p.finish(dropping: 0)
+      let schedule = program.comparisonSchedule(1)!
+      let source = SecretSource(60 + UInt64(index))
+      for leads in [true, false] {
+        var walk = ComparisonWalk(
+          program: program, step: 1, schedule: schedule, leads: leads, share: source.words(count, .word))
+        for (number, stage) in schedule.stages.enumerated() {
+          _ = walk.operands(stage: number)
+          walk.advance(stage: number, results: source.words(stage.count, stage.modulus))
+        }
+        _ = walk.finish()
+      }
+    }
   }
 
   static func comparisonMaterial() throws {
