@@ -51,6 +51,43 @@ struct QueryTests {
     #expect(model.options.comparisons == .bytes && !planned.plan.program.comparisonSteps.isEmpty)
   }
 
+  private struct Accuracy: Decodable {
+    var samples: Int
+    var floatAccuracy: Double
+    var fixedAccuracy: Double
+    var labelsThatDiffer: Int
+    var maximumDifference: Double?
+  }
+
+  @Test("Options of training reach the plan, and labels are evaluated without scores")
+  func options() throws {
+    let site = try Site()
+    let trained = try site.run(
+      "train", "digits", "--relu", "--reveal", "label", "--ring-truncation", "faithful", "--comparison-bits", "40",
+      "--epochs", "1", "--output", "label.model", "--json")
+    #expect(trained.code == 0, "\(trained.error)")
+    let program = try ModelFile.load(from: site.path("label.model")).planned().plan.program
+    #expect(program.labels == 10 && program.comparisonSteps.allSatisfy { program.comparisonDrops($0) == 0 })
+    let inspected = try site.run("inspect", "label.model")
+    #expect(inspected.output.contains("floor") && inspected.output.contains("the label, nothing else"))
+    #expect(inspected.output.contains("expected truncation failures per inference: 0\n"))
+    func evaluate(_ more: String...) throws -> Accuracy {
+      let outcome = try Executable.run(
+        ["evaluate", "label.model", "--count", "60", "--json"] + more, in: site.folder)
+      #expect(outcome.code == 0, "\(outcome.error)")
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(Accuracy.self, from: Data(outcome.output.utf8))
+    }
+    let (label, scores) = (try evaluate(), try evaluate("--reveal", "scores"))
+    #expect(label.samples == 60 && label.maximumDifference == nil && scores.maximumDifference != nil)
+    #expect(label.floatAccuracy == scores.floatAccuracy && abs(label.fixedAccuracy - scores.fixedAccuracy) <= 1 / 60)
+    for flags in [["--comparison-bits", "3"], ["--reveal", "logits"], ["--ring-truncation", "no"]] {
+      let refused = try Executable.run(["train", "digits", "--output", "no.model"] + flags, in: site.folder)
+      #expect(refused.code != 0 && !refused.error.isEmpty, "\(flags)")
+    }
+  }
+
   @Test("Where the model owner reveals labels only, no score reaches anybody, and both daemons must be told so")
   func labels() throws {
     let options = PlannerOptions(ringTruncation: .faithful, reveals: .label)
