@@ -4,9 +4,9 @@ import Transport
 
 /// How material made for random digits and words is moved to those of the data owner's share.
 enum ComparisonCorrection {
-  /// Planes of the k low bits of a share, tile by tile.
+  /// Planes of the k low bits of a share, and of the turn's choice above them, tile by tile.
   static func slice(_ share: SecretWords, _ stage: ComparisonStage) -> SecretBytes {
-    let bits = stage.digits.bits
+    let bits = stage.choicePlanes
     let kernels = ComparisonKernels()
     let planes = SecretBytes(uninitialized: ComparisonTile.bytes(planes: bits, count: stage.count))
     ComparisonTile.forEach(stage.count) { first, count, _ in
@@ -15,14 +15,18 @@ enum ComparisonCorrection {
     return planes
   }
 
-  /// The digits of a share (its planes of k bits) xor random ones (planes of k - 1 bits). What fills the last byte up is zero.
+  /// The choices of a share (its planes without the top bit) xor random ones. What fills the last byte up is zero.
   static func shift(_ choices: SecretBytes, from random: SecretBytes, _ stage: ComparisonStage) -> SecretBytes {
-    let planes = stage.digits.digitBits
+    let (planes, low) = (stage.shiftPlanes, stage.digits.digitBits)
     let out = SecretBytes(uninitialized: random.count)
     ComparisonTile.forEach(stage.count) { first, count, bytes in
-      let from = choices.pointer + (planes + 1) * first / 8
+      let from = choices.pointer + stage.choicePlanes * first / 8
       let start = planes * first / 8
-      for index in 0..<planes * bytes { out.pointer[start + index] = from[index] ^ random.pointer[start + index] }
+      for index in 0..<low * bytes { out.pointer[start + index] = from[index] ^ random.pointer[start + index] }
+      // The top bit between the digits and the turn's choice chooses nothing.
+      for index in low * bytes..<planes * bytes {
+        out.pointer[start + index] = from[bytes + index] ^ random.pointer[start + index]
+      }
       ComparisonKernels.trim(out.pointer + start, planes: planes, count: count)
     }
     return out
@@ -33,9 +37,10 @@ enum ComparisonCorrection {
     let (digits, widths) = (stage.digits, stage.digits.kernelWidths)
     let kernels = ComparisonKernels()
     ComparisonTile.forEach(stage.count) { first, _, bytes in
-      kernels.permute(
-        widths, bytes: bytes, shift: shift.pointer + digits.digitBits * first / 8,
-        pads: pads.pointer + digits.padPlanes * first / 8)
+      let from = shift.pointer + stage.shiftPlanes * first / 8
+      let tile = pads.pointer + stage.padPlanes * first / 8
+      kernels.permute(widths, bytes: bytes, shift: from, pads: tile)
+      stage.turn(bytes: bytes)?.move(from + digits.digitBits * bytes, pads: tile + digits.padPlanes * bytes)
     }
   }
 

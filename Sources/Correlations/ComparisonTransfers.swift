@@ -106,7 +106,7 @@ final class DrawnComparison {
   }
 
   /// Bytes that it holds, about.
-  static func bytes(_ stage: ComparisonStage) -> Int { 16 * stage.count * (stage.digits.widths.count + 1) }
+  static func bytes(_ stage: ComparisonStage) -> Int { 16 * stage.count * (stage.tableWidths.count + 1) }
 }
 
 /// Comparisons drawn ahead: the data owner then finds what it waits for already there, so that runs that follow one another
@@ -175,7 +175,7 @@ final class ComparisonTransfersModelOwner {
   /// Draws what one run of one inference takes of its own direction: it need not wait for the data owner, whose draws may
   /// follow at once.
   func draw(_ stage: ComparisonStage) throws -> DrawnComparison {
-    let pending = try stage.digits.widths.map { width in
+    let pending = try stage.tableWidths.map { width in
       counter?.add("ot.cot", width * stage.count)
       counter?.add("ot.pad", stage.count << width)
       return DrawnComparison.Table(try tables.prepareTables(TableShape(count: stage.count, choiceBits: width)))
@@ -196,7 +196,7 @@ final class ComparisonTransfersModelOwner {
     let (stage, modulus, own) = (drawn.stage, drawn.stage.modulus, drawn.own)
     var pads: [PackedBits] = []
     for (index, table) in drawn.tables.enumerated() {
-      pads += try tables.bitTables(table.pending.take()!, lanes: ComparisonDigits.lanes(index))
+      pads += try tables.bitTables(table.pending.take()!, lanes: stage.lanes(index))
     }
     let joints = stage.jointTransfers
     let other = try factors.randomBits(joints, width: 2)
@@ -260,13 +260,15 @@ final class ComparisonTransfersDataOwner {
   ) throws -> DataOwnerComparisonMaterial {
     let (digits, modulus, count) = (stage.digits, stage.modulus, stage.count)
     let stride = (count + 7) / 8
-    let planes = SecretBytes(uninitialized: digits.bits * stride)
-    ComparisonKernels().slice(compared.pointer, count: count, bits: digits.bits, planes: planes.pointer)
+    let planes = SecretBytes(uninitialized: stage.choicePlanes * stride)
+    ComparisonKernels().slice(compared.pointer, count: count, bits: stage.choicePlanes, planes: planes.pointer)
     var (pads, low): ([PackedBits], Int) = ([], 0)
-    for (index, width) in digits.widths.enumerated() {
+    for (index, width) in stage.tableWidths.enumerated() {
+      // The top bit below the turn's choice chooses nothing.
+      if index == digits.count { low += 1 }
       let choices = (low..<low + width).map { PackedBits(count: count, bytes: planes.pointer + $0 * stride) }
       pads += try tables.bitTables(
-        TableShape(count: count, choiceBits: width), choices: choices, lanes: ComparisonDigits.lanes(index))
+        TableShape(count: count, choiceBits: width), choices: choices, lanes: stage.lanes(index))
       counter?.add("ot.cot", width * count)
       counter?.add("ot.pad", count)
       low += width
@@ -289,7 +291,7 @@ final class ComparisonTransfersDataOwner {
     Elementwise.subtract(modulus, delta.pointer, random.pointer, count: count, output: delta.pointer)
     try peer.send(.comparisonFactors, UnsafeRawBufferPointer(delta.buffer))
     return DataOwnerComparisonMaterial(
-      choices: ComparisonTransfers.tiled(planes, planes: digits.bits, count: count),
+      choices: ComparisonTransfers.tiled(planes, planes: stage.choicePlanes, count: count),
       pads: ComparisonTransfers.tiled(pads, count: count),
       triples: ComparisonTransfers.triples(stage, a: other.choices, pads: other.pads, zeros: own.zeros, ones: own.ones),
       rho: rho.storage, operand: operand, h: h, w: w, offset: offset)

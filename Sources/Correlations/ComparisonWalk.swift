@@ -72,7 +72,7 @@ public struct ComparisonWalk {
       return Operands(
         compared: values, operand: constant(2, values.count, kind), base: constant(-1, values.count, kind))
     case .clip(let lower, let upper): return clipped(lifted, lower, upper, kind)
-    case .floor: return floored(spec.droppedBits, kind)
+    case .floor: return floored(spec.droppedBits)
     }
   }
 
@@ -110,30 +110,21 @@ public struct ComparisonWalk {
   }
 
   /// floor(x / 2^f) from shares s0 + s1 = x + 2^62 mod 2^64. With h_i their high and l_i their low f bits it is
-  /// h0 + h1 + [l0 + l1 >= 2^f] - 2^(64 - f) [s0 + s1 >= 2^64] - 2^(62 - f), as integers. For x + 2^62 < 2^63 the sum turns
-  /// where a top bit is set: the second half of the comparisons tells where none is.
-  private func floored(_ shift: Int, _ kind: ModulusKind) -> Operands {
-    switch kind {
-    case .word: floored(Word64.self, UInt64(shift))
-    case .field: floored(PrimeField.self, UInt64(shift))
-    }
-  }
-
-  private func floored<M: Modulus>(_ modulus: M.Type, _ shift: UInt64) -> Operands {
-    let count = input.count
-    let (compared, operand) = (SecretWords(uninitialized: 2 * count), SecretWords(uninitialized: 2 * count))
-    let base = SecretWords(zeros: 2 * count)
-    let turn = UInt64(1) << (64 - shift)
-    let offset: UInt64 = leads ? 1 << 62 : 0
-    let constant = leads ? M.add(turn, (1 << 62) >> shift) : 0
+  /// h0 + h1 + [l0 + l1 >= 2^f] - 2^(64 - f) [s0 + s1 >= 2^64] - 2^(62 - f). For x + 2^62 < 2^63 the sum turns unless both top
+  /// bits are clear, of which the turn's table tells: bit f + 1 of what is compared says it of this share.
+  private func floored(_ dropped: Int) -> Operands {
+    let (count, shift) = (input.count, UInt64(dropped))
+    let (compared, operand) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
+    let base = SecretWords(uninitialized: count)
+    let (unit, offset): (UInt64, UInt64) = (1 << shift, leads ? 1 << 62 : 0)
+    let constant: UInt64 = leads ? 1 << (64 - shift) &+ 1 << (62 - shift) : 0
     for index in 0..<count {
       let share = input.pointer[index] &+ offset
-      compared.pointer[index] = (share & (1 << shift &- 1)) &- (leads ? 1 << shift : 0)
-      compared.pointer[count + index] = 0 &- (share >> 63)
-      base.pointer[index] = M.subtract(share >> shift, constant)
+      let low = (share & (unit &- 1)) &- (leads ? unit : 0)
+      compared.pointer[index] = low & (2 &* unit &- 1) | (share >> 63 ^ 1) << (shift + 1)
+      base.pointer[index] = share >> shift &- constant
     }
     operand.pointer.update(repeating: leads ? 1 : 0, count: count)
-    (operand.pointer + count).update(repeating: leads ? turn : 0, count: count)
     return Operands(compared: compared, operand: operand, base: base)
   }
 

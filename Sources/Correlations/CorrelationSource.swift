@@ -95,7 +95,7 @@ public enum BulkLimits {
       let (index, step) = place
       if let schedule = program.comparisonSchedule(index) {
         // Pads are the largest part of a comparison's material.
-        return schedule.stages.reduce(largest) { max($0, $1.count * (1 + $1.digits.padPlanes / 64)) }
+        return schedule.stages.reduce(largest) { max($0, $1.count * (1 + $1.padPlanes / 64)) }
       }
       guard case .linear(let geometry) = step.operation else { return max(largest, step.tensor.shape.count) }
       // A band of the unrolled input is at least one output row high, and is held for every inference of the bulk.

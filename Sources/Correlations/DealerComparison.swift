@@ -38,7 +38,7 @@ struct ComparisonDraw {
     share = words(.multiplexerShare)
     planes =
       isModelOwner
-      ? bits(.comparisonPads, stage.digits.padPlanes) : bits(.comparisonChoice, stage.digits.digitBits)
+      ? bits(.comparisonPads, stage.padPlanes) : bits(.comparisonChoice, stage.shiftPlanes)
   }
 }
 
@@ -79,7 +79,7 @@ extension DealerSession {
     let digits = stage.digits
     let kernels = ComparisonKernels()
     let widths = digits.kernelWidths
-    let chosenBytes = ComparisonTile.bytes(planes: digits.leafPlanes, count: stage.count)
+    let chosenBytes = ComparisonTile.bytes(planes: stage.chosenPlanes, count: stage.count)
     let productBytes = ComparisonTile.bytes(planes: digits.productPlanes, count: stage.count)
     try dataOwner.beginSend(.comparisonDealt, byteCount: serials.count * (chosenBytes + 8 * stage.count))
     try modelOwner.beginSend(.comparisonProducts, byteCount: serials.count * (productBytes + 8 * stage.count))
@@ -89,10 +89,13 @@ extension DealerSession {
       let chosen = SecretBytes(uninitialized: chosenBytes)
       let products = SecretBytes(uninitialized: productBytes)
       ComparisonTile.forEach(stage.count) { start, _, bytes in
-        kernels.choose(
-          widths, bytes: bytes, choices: second.planes.pointer + digits.digitBits * start / 8,
-          pads: first.planes.pointer + digits.padPlanes * start / 8,
-          chosen: chosen.pointer + digits.leafPlanes * start / 8)
+        let choices = second.planes.pointer + stage.shiftPlanes * start / 8
+        let pads = first.planes.pointer + stage.padPlanes * start / 8
+        let tile = chosen.pointer + stage.chosenPlanes * start / 8
+        kernels.choose(widths, bytes: bytes, choices: choices, pads: pads, chosen: tile)
+        stage.turn(bytes: bytes)?.choose(
+          choices + digits.digitBits * bytes, pads: pads + digits.padPlanes * bytes,
+          chosen: tile + digits.leafPlanes * bytes)
         var triple = digits.triplePlanes * start / 8
         var product = digits.productPlanes * start / 8
         for level in digits.levels {
@@ -135,7 +138,7 @@ extension DealerModelOwnerSource {
     let (streams, serials) = current
     let digits = stage.digits
     let productBytes = ComparisonTile.bytes(planes: digits.productPlanes, count: stage.count)
-    let deltaBytes = ComparisonTile.bytes(planes: digits.digitBits, count: stage.count)
+    let deltaBytes = ComparisonTile.bytes(planes: stage.shiftPlanes, count: stage.count)
     var dealt: [(SecretBytes, SecretWords)] = []
     try dealer.beginReceive(.comparisonProducts, byteCount: serials.count * (productBytes + 8 * stage.count))
     for _ in serials {
@@ -177,9 +180,8 @@ extension DealerDataOwnerSource {
   ) throws {
     let layer = ComparisonKey(step: step, stage: number).layer
     let (streams, serials) = current
-    let digits = stage.digits
-    let chosenBytes = ComparisonTile.bytes(planes: digits.leafPlanes, count: stage.count)
-    let deltaBytes = ComparisonTile.bytes(planes: digits.digitBits, count: stage.count)
+    let chosenBytes = ComparisonTile.bytes(planes: stage.chosenPlanes, count: stage.count)
+    let deltaBytes = ComparisonTile.bytes(planes: stage.shiftPlanes, count: stage.count)
     // All of the dealer's first: it may be held up by the model owner, who reads nothing from here meanwhile.
     var dealt: [(SecretBytes, SecretWords)] = []
     try dealer.beginReceive(.comparisonDealt, byteCount: serials.count * (chosenBytes + 8 * stage.count))

@@ -39,7 +39,7 @@ enum MaterialLayout {
       case .comparison, .maxPool, .argMax:
         return runs(program, index) { stage in
           let words = Item.words(stage.count, stage.modulus)
-          return [planes(stage.digits.padPlanes, stage), planes(stage.digits.triplePlanes, stage), planes(1, stage)]
+          return [planes(stage.padPlanes, stage), planes(stage.digits.triplePlanes, stage), planes(1, stage)]
             + [words, words, words]
         }
       default: return []
@@ -60,7 +60,7 @@ enum MaterialLayout {
       case .comparison, .maxPool, .argMax:
         return runs(program, index) { stage in
           let words = Item.words(stage.count, stage.modulus)
-          return [planes(stage.digits.bits, stage), planes(stage.digits.leafPlanes, stage)]
+          return [planes(stage.choicePlanes, stage), planes(stage.chosenPlanes, stage)]
             + [planes(stage.digits.triplePlanes, stage), planes(1, stage), words, words, words, words]
         }
       case .output:

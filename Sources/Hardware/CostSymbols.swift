@@ -16,7 +16,8 @@ enum CostSymbols {
     "output": common.union(["outputBytes"]),
     "change-ring": common,
     "comparison": common.union([
-      "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "leafPlanes", "padPlanes",
+      "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
+      "padPlanes",
       "productPlanes", "tablePlanes",
       "triplePlanes",
       "open1", "open2", "open3", "open4", "open5", "open6", "open7",
@@ -77,10 +78,11 @@ enum CostSymbols {
     func open(_ level: Int) -> Int { level < levels.count ? levels[level].openPlanes : 0 }
     var values = [
       "n": stage.count, "maskBytes": stage.modulus == .field ? 16 : 8, "draws": draws, "finals": finals,
-      "digits": digits.count, "entries": digits.widths.reduce(0) { $0 + 1 << $1 }, "joints": stage.jointTransfers,
-      "digitBits": digits.digitBits,
-      "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": digits.leafPlanes,
-      "padPlanes": digits.padPlanes, "productPlanes": digits.productPlanes, "tablePlanes": digits.tablePlanes,
+      "digits": stage.tableWidths.count, "entries": stage.tableWidths.reduce(0) { $0 + 1 << $1 },
+      "joints": stage.jointTransfers,
+      "digitBits": stage.shiftPlanes, "turnPlanes": stage.turnBits,
+      "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": stage.chosenPlanes,
+      "padPlanes": stage.padPlanes, "productPlanes": digits.productPlanes, "tablePlanes": stage.tablePlanes,
       "triplePlanes": digits.triplePlanes, "open1": open(0),
     ]
     // Message m > 1 holds openings of levels m - 1 and m, but for the first and the last one.

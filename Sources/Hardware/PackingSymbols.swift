@@ -35,7 +35,7 @@ struct PackingSymbols {
 
   /// Lists of one run of comparisons: a frame a digit and inference, and one of words an inference.
   func lists(ofRun stage: ComparisonStage) -> [String: [SymbolEntry]] {
-    let digits = stage.digits.widths.map { ["width": $0] }
+    let digits = stage.tableWidths.map { ["width": $0] }
     return [
       "digitFrames": Self.entries((0..<bulk).flatMap { _ in digits }),
       "factorFrames": Self.entries((0..<bulk).map { _ in ["words": stage.count] }),

@@ -94,7 +94,7 @@ private struct Emitter {
     let from = steps[given].tensor
     let surplus = min(max(from.fractionBits - solver.options.outputBits, 0), 56)
     let isFloored = isFaithful && (1...40).contains(surplus)
-    let operand = isFloored ? appendFloor("output.floor", surplus, given, .word, details[given]) : given
+    let operand = isFloored ? appendFloor("output.floor", surplus, given, details[given]) : given
     let dropped = isFloored ? 0 : surplus
     let tensor = TensorInfo(shape: from.shape, modulus: .word, fractionBits: from.fractionBits - surplus)
     var detail = details[operand]
@@ -278,20 +278,20 @@ private struct Emitter {
       between.fractionBits = min(tensor.fractionBits + dropped, 62)
       failures.append(0)
       let maxima = append(node.name, .maxPool(whole), [operand], between, detail)
-      return appendFloor(node.name + ".floor", dropped, maxima, tensor.modulus, detail)
+      return appendFloor(node.name + ".floor", dropped, maxima, detail)
     }
     guard case .comparison(var spec) = operation else { preconditionFailure("\(node.name) compares nothing") }
     spec.droppedBits = 0
     spec.digits = ComparisonDigits(
       bits: solver.widened(scaling.bits, dropped: 0), preferring: solver.options.comparisons)
-    let floor = appendFloor(node.name + ".floor", dropped, operand, .word, details[operand])
+    let floor = appendFloor(node.name + ".floor", dropped, operand, details[operand])
     failures.append(isField ? scaling.expectedTurns * Scalar.power(-dropped) : 0)
     return append(node.name, .comparison(spec), [floor], tensor, detail)
   }
 
   /// A step that drops bits exactly; nothing of it can turn.
   mutating func appendFloor(
-    _ name: String, _ dropped: Int, _ operand: Int, _ modulus: ModulusKind, _ detail: StepDetail
+    _ name: String, _ dropped: Int, _ operand: Int, _ detail: StepDetail
   ) -> Int {
     let from = steps[operand].tensor
     let digits = ComparisonDigits(bits: dropped + 1, preferring: solver.options.comparisons)
@@ -302,7 +302,7 @@ private struct Emitter {
     failures.append(0)
     return append(
       name, .comparison(ComparisonSpec(droppedBits: dropped, digits: digits, function: .floor)), [operand],
-      TensorInfo(shape: from.shape, modulus: modulus, fractionBits: max(from.fractionBits - dropped, 0)), detail)
+      TensorInfo(shape: from.shape, modulus: .word, fractionBits: max(from.fractionBits - dropped, 0)), detail)
   }
 
   /// A step's tensor in the ring in which it is read: behind a change of ring, if it lives in the other one.

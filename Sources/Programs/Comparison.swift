@@ -11,7 +11,7 @@ public enum ComparisonFunction: Codable, Hashable, Sendable {
   /// min(max(x, lower), upper), both bounds at the scale of x.
   case clip(lower: Int64, upper: Int64)
   /// floor(x / 2^droppedBits) of x in -2^62 ..< 2^62, exactly: the bits are dropped by both parties together, and none
-  /// before. The digits have droppedBits + 1 bits. (Faithful truncation: Rathee et al., CCS 2020, section 4.)
+  /// before. The digits have droppedBits + 1 bits, and the result is in Z_2^64. (Faithful truncation: Rathee et al., CCS 2020, section 4.)
   case floor
 }
 

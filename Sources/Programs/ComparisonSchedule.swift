@@ -8,27 +8,49 @@ public struct ComparisonStage: Hashable, Sendable {
   public var digits: ComparisonDigits
   /// The ring in which the multiplexer works, and its result lives.
   public var modulus: ModulusKind
+  /// f: bits of the table that tells a floor where its operand's shares turn; 0 where nothing is floored.
+  public var turnBits: Int
 
   /// Describes a run.
-  public init(count: Int, digits: ComparisonDigits, modulus: ModulusKind) {
+  public init(count: Int, digits: ComparisonDigits, modulus: ModulusKind, turnBits: Int = 0) {
     self.count = count
     self.digits = digits
     self.modulus = modulus
+    self.turnBits = turnBits
   }
+}
+
+/// Planes of a run, those of its turn's table included, which is a table of one bit of choice behind those of the digits.
+extension ComparisonStage {
+  private var turns: Int { turnBits > 0 ? 1 : 0 }
+  /// Bits of each table's choice.
+  public var tableWidths: [Int] { digits.widths + [Int](repeating: 1, count: turns) }
+  /// Bits of an entry of a table.
+  public func lanes(_ table: Int) -> Int { table < digits.count ? ComparisonDigits.lanes(table) : turnBits }
+  /// Planes of the data owner's word: digits, the top bit, and the turn's choice.
+  public var choicePlanes: Int { digits.bits + turns }
+  /// Planes of all choices of tables.
+  public var shiftPlanes: Int { digits.digitBits + turns }
+  /// Planes of all pads, entry 0 included.
+  public var padPlanes: Int { digits.padPlanes + 2 * turnBits }
+  /// Planes of the pads that are chosen.
+  public var chosenPlanes: Int { digits.leafPlanes + turnBits }
+  /// Planes of the tables that travel.
+  public var tablePlanes: Int { digits.tablePlanes + turnBits }
 }
 
 extension ComparisonStage {
   /// Transfers of one bit of all joints of the tree, each joint's beginning at a byte.
   public var jointTransfers: Int { (digits.count - 1) * 8 * ((count + 7) / 8) }
   /// Correlated transfers that one inference takes with the model owner as their sender: digits, joints, multiplexers.
-  public var tableTransfers: Int { digits.digitBits * count + jointTransfers + count }
+  public var tableTransfers: Int { shiftPlanes * count + jointTransfers + count }
   /// Those with the data owner as their sender: joints, multiplexers.
   public var factorTransfers: Int { jointTransfers + count }
 }
 
 /// What a step made of comparisons does, one run after the other.
 public struct ComparisonSchedule: Hashable, Sendable {
-  /// The runs. The last one's results, or the halves' sums for two comparisons an element, are the step's tensor.
+  /// The runs. The last one's results, or the halves' sums for a clip, are the step's tensor.
   public var stages: [ComparisonStage]
   /// Who meets whom, for maxima.
   public var tournament: Tournament?
@@ -41,7 +63,8 @@ extension Program {
     switch step.operation {
     case .comparison(let spec):
       let stage = ComparisonStage(
-        count: step.tensor.shape.count * spec.function.comparisons, digits: spec.digits, modulus: step.tensor.modulus)
+        count: step.tensor.shape.count * spec.function.comparisons, digits: spec.digits, modulus: step.tensor.modulus,
+        turnBits: spec.function == .floor ? spec.droppedBits : 0)
       return ComparisonSchedule(stages: [stage], tournament: nil)
     case .maxPool(let spec):
       let shape = steps[step.inputs[0]].tensor.shape
@@ -80,11 +103,6 @@ extension Program {
 }
 
 extension ComparisonFunction {
-  /// Comparisons an element: a clip compares at both ends, a floor for a carry and for a turn.
-  public var comparisons: Int {
-    switch self {
-    case .clip, .floor: 2
-    case .relu, .leakyReLU, .absolute, .sign: 1
-    }
-  }
+  /// Comparisons an element: a clip compares at both ends.
+  public var comparisons: Int { if case .clip = self { 2 } else { 1 } }
 }

@@ -201,6 +201,7 @@ extension Program {
       guard spec.digits.isValid, (1...40).contains(spec.droppedBits), spec.digits.bits == spec.droppedBits + 1 else {
         throw invalid(index, "it drops \(spec.droppedBits) bits together with digits for another number")
       }
+      guard steps[index].tensor.modulus == .word else { throw invalid(index, "a floor must be in Z_2^64") }
       return
     }
     try validateDigits(spec.digits, spec.droppedBits, index)

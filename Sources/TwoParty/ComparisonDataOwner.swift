@@ -70,13 +70,20 @@ public struct ComparisonDataOwner {
           let tree = ComparisonTree(
             kernels, flow, leads: false, state, triples: material.triples, first: first, count: count, bytes: bytes)
           try channel.read(message, flow.tablePlanes * bytes)
-          let choices = material.choices.pointer + digits.bits * first / 8
+          let choices = material.choices.pointer + stage.choicePlanes * first / 8
           (state.bit.pointer + first / 8).update(from: choices + digits.digitBits * bytes, count: bytes)
+          let chosen = material.pads.pointer + stage.chosenPlanes * first / 8
           kernels.leaves(
-            widths, bytes: bytes, choices: choices, tables: message,
-            chosen: material.pads.pointer + digits.leafPlanes * first / 8, leaves: tree.shares)
+            widths, bytes: bytes, choices: choices, tables: message, chosen: chosen, leaves: tree.shares)
+          if let turn = stage.turn(bytes: bytes) {
+            let share = scratch.outgoing.pointer
+            turn.share(
+              choices + digits.bits * bytes, table: message + digits.tablePlanes * bytes,
+              chosen: chosen + digits.leafPlanes * bytes, share: share)
+            turn.add(share, negative: false, count: count, to: material.offset.pointer + first)
+          }
           guard hasTree else { return }
-          try reply(0, tree, message + digits.tablePlanes * bytes, scratch)
+          try reply(0, tree, message + stage.tablePlanes * bytes, scratch)
         }
       }
     }

@@ -33,7 +33,7 @@ struct ComparisonFlow {
   func triple(_ level: Int) -> Int { levels[..<level].reduce(0) { $0 + $1.triplePlanes } }
 
   /// Bits of each message of an element.
-  var tablePlanes: Int { stage.digits.tablePlanes + open(0) }
+  var tablePlanes: Int { stage.tablePlanes + open(0) }
   func dataPlanes(_ level: Int) -> Int { open(level) + open(level + 1) }
   func modelPlanes(_ level: Int) -> Int { open(level + 1) + open(level + 2) }
   /// Whether the model owner's message after openings of `level` is its last one.

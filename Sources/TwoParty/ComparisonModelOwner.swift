@@ -58,7 +58,7 @@ public struct ComparisonModelOwner {
       let widest = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.widestPlanes, count: count))
       outgoing = widest
       incoming = SecretBytes(uninitialized: widest.count)
-      planes = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.stage.digits.bits, count: count))
+      planes = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.stage.choicePlanes, count: count))
       words = SecretWords(uninitialized: count)
     }
   }
@@ -71,18 +71,22 @@ public struct ComparisonModelOwner {
     let (planes, message) = (scratch.planes.pointer, scratch.outgoing.pointer)
     try channel.beginSend(.comparisonTables, byteCount: flow.byteCount(flow.tablePlanes, batch: operands.count))
     for sample in operands.indices {
-      let (state, compared) = (states[sample], operands[sample].compared)
+      let (state, compared, base) = (states[sample], operands[sample].compared, operands[sample].base)
       try materials.with(sample) { material in
         try ComparisonTile.forEach(stage.count) { first, count, bytes in
           let tree = ComparisonTree(
             kernels, flow, leads: true, state, triples: material.triples, first: first, count: count, bytes: bytes)
-          kernels.slice(compared.pointer + first, count: count, bits: digits.bits, planes: planes)
+          kernels.slice(compared.pointer + first, count: count, bits: stage.choicePlanes, planes: planes)
           (state.bit.pointer + first / 8).update(from: planes + digits.digitBits * bytes, count: bytes)
-          kernels.tables(
-            widths, bytes: bytes, z: planes, pads: material.pads.pointer + digits.padPlanes * first / 8,
-            tables: message, leaves: tree.shares)
-          ComparisonKernels.trim(message, planes: digits.tablePlanes, count: count)
-          let used = digits.tablePlanes * bytes
+          let pads = material.pads.pointer + stage.padPlanes * first / 8
+          kernels.tables(widths, bytes: bytes, z: planes, pads: pads, tables: message, leaves: tree.shares)
+          if let turn = stage.turn(bytes: bytes) {
+            let own = pads + digits.padPlanes * bytes
+            turn.table(planes + digits.bits * bytes, pads: own, table: message + digits.tablePlanes * bytes)
+            turn.add(own, negative: true, count: count, to: base!.pointer + first)
+          }
+          ComparisonKernels.trim(message, planes: stage.tablePlanes, count: count)
+          let used = stage.tablePlanes * bytes
           try channel.write(message, used + tree.open(0, to: message + used))
         }
       }

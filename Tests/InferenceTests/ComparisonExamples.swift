@@ -24,19 +24,17 @@ extension Examples {
   }
 
   /// Bits dropped together in front of a ReLU and of the output, with nothing dropped by a party alone.
-  static func floored(_ dropped: Int = 9, to modulus: ModulusKind = .word) -> Program {
+  static func floored(_ dropped: Int = 9, _ preference: ComparisonPreference = .messages) -> Program {
     var p = ProgramAssembler(TensorShape(channels: 2, height: 6, width: 7), .word)
-    func floor(_ bits: Int, _ modulus: ModulusKind) {
-      p.add(
-        .comparison(ComparisonSpec(droppedBits: bits, digits: digits(bits + 1), function: .floor)), shape: p.shape,
-        modulus: modulus)
+    func floor(_ bits: Int) {
+      let digits = digits(bits + 1, preference)
+      p.add(.comparison(ComparisonSpec(droppedBits: bits, digits: digits, function: .floor)), shape: p.shape)
     }
     p.linear(3, kernel: 3, padding: 1)
-    floor(dropped, .word)
+    floor(dropped)
     p.add(.comparison(ComparisonSpec(droppedBits: 0, digits: digits(18))), shape: p.shape)
     p.linear(2, kernel: 2)
-    floor(4, modulus)
-    if modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
+    floor(4)
     return p.finish(dropping: 0)
   }
 

@@ -52,8 +52,8 @@ struct ComparisonSessionTests {
 
   @Test("Bits dropped together, before the last as before the first: the twin's integers", arguments: [4, 5, 9, 13])
   func floors(dropped: Int) throws {
-    for modulus in [ModulusKind.word, .field] {
-      #expect(try distance(Examples.floored(dropped, to: modulus), seed: 17, limit: 2).worst == 0)
+    for preference in ComparisonPreference.allCases {
+      #expect(try distance(Examples.floored(dropped, preference), seed: 17, limit: 2).worst == 0)
     }
   }
 
@@ -99,7 +99,8 @@ struct ComparisonSessionTests {
   @Test(
     "The two parties alone: ReLU, maxima and a label, X2act beside ReLU",
     arguments: [
-      Examples.relu(3001), Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes), Examples.mixed(),
+      Examples.relu(3001), Examples.floored(11), Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes),
+      Examples.mixed(),
       Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field),
     ])

@@ -18,7 +18,7 @@ struct CostTests {
     ("narrow", Examples.function(.absolute, bits: 5)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true)),
-    ("floor", Examples.floored()), ("floor in F_p", Examples.floored(5, to: .field)),
+    ("floor", Examples.floored()), ("floor, bytes", Examples.floored(27, .bytes)),
     ("whole ring", Examples.relu(300, bits: 64)),
     ("max in F_p", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field)),
   ]

@@ -167,18 +167,4 @@ struct WholeRingTests {
     try program.validate()
     #expect(try run(program, inputs, alone: alone) == inputs.map { $0 >> Int64(dropped) })
   }
-
-  @Test("A floor in F_p", arguments: [12, 24, 40])
-  func fieldFloor(dropped: Int) throws {
-    let random = StreamGenerator(publicSeed: UInt64(dropped))
-    // Results below 2^36, so that none turns on its way back to Z_2^64.
-    let inputs = (0..<3000).map { _ in Int64(bitPattern: random.word()) >> Int64(max(1, 63 - 36 - dropped)) }
-    var p = ProgramAssembler(Examples.vector(inputs.count), .word)
-    let digits = ComparisonDigits(bits: dropped + 1)
-    p.add(
-      .comparison(ComparisonSpec(droppedBits: dropped, digits: digits, function: .floor)), shape: p.shape,
-      modulus: .field)
-    p.add(.changeRing, shape: p.shape, modulus: .word)
-    #expect(try run(p.finish(dropping: 0), inputs) == inputs.map { $0 >> Int64(dropped) })
-  }
 }

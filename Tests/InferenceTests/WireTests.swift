@@ -25,7 +25,7 @@ struct WireTests {
       "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       "ce33714cb639bb17f1687ce849cad6f7654b4389e1cfdedce67d149791efa374"
     ),
-    ("floor", Examples.floored(), "347026eea3f8dfa87e2944f6ba9c639b713b313701ef9ffdfab93e28a1a80b45"),
+    ("floor", Examples.floored(), "cd13936e44903b1e5c10456c633fa396b91e78ea7f776a332ac7b1ed05f53314"),
     (
       "two bounds", Examples.function(.clip(lower: -200, upper: 300), bits: 24),
       "3131d0a94ac971bc69eb5afc0e894ae1c43acfc649a21afc8a6f6c0345b3050a"
@@ -51,7 +51,7 @@ struct WireTests {
       "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       "42f24d7c880e14499a8ff4c7969001de634950cf527fc253c2dc8e4c0bfad275"
     ),
-    ("floor", Examples.floored(), "31d794967943af89dfbc2f1970eb0eeae882c4d4947c88e49263d42eb2a08d18"),
+    ("floor", Examples.floored(), "a11c54ab1d7fe07db6f8fbcacbca7ae1417faea6826e4720428e7f23162e975d"),
     ("mixed", Examples.mixed(), "ed01dfda1a92b4830b083d34dc63ae5989d102b0be4c7d297680011dd1742065"),
   ]
 

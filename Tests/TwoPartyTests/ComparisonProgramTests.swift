@@ -75,6 +75,8 @@ struct ComparisonProgramTests {
         ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: -1 << 20, upper: 7)))
     },
     { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 18, digits: comparison.digits, function: .floor)) },
+    // Into F_p.
+    { $0[3].operation = .comparison(ComparisonSpec(droppedBits: 19, digits: comparison.digits, function: .floor)) },
     {
       $0[3].operation = .comparison(
         ComparisonSpec(droppedBits: 41, digits: ComparisonDigits(bits: 42), function: .floor))

@@ -115,7 +115,9 @@ enum PartyCases {
   }
 
   static func comparison(_ modulus: ModulusKind) throws {
-    let stage = ComparisonStage(count: count, digits: ComparisonDigits(widths: [4, 3, 4, 1]), modulus: modulus)
+    let stage = ComparisonStage(
+      count: count, digits: ComparisonDigits(widths: [4, 3, 4, 1]), modulus: modulus,
+      turnBits: modulus == .word ? 12 : 0)
     let digits = stage.digits
     let (left, right) = channels()
     let handed = Handed(left)
@@ -125,7 +127,7 @@ enum PartyCases {
         var materials = MaterialBatch<ModelOwnerComparisonMaterial>(capacity: 1)
         materials.append(
           ModelOwnerComparisonMaterial(
-            pads: source.bits(bytes * digits.padPlanes), triples: source.bits(bytes * digits.triplePlanes),
+            pads: source.bits(bytes * stage.padPlanes), triples: source.bits(bytes * digits.triplePlanes),
             rho: source.bits(bytes), g: source.words(count, modulus), h: source.words(count, modulus),
             w: source.words(count, modulus)))
         let operands = ComparisonWalk.Operands(
@@ -138,7 +140,7 @@ enum PartyCases {
         var materials = MaterialBatch<DataOwnerComparisonMaterial>(capacity: 1)
         materials.append(
           DataOwnerComparisonMaterial(
-            choices: source.bits(bytes * digits.bits), pads: source.bits(bytes * digits.leafPlanes),
+            choices: source.bits(bytes * stage.choicePlanes), pads: source.bits(bytes * stage.chosenPlanes),
             triples: source.bits(bytes * digits.triplePlanes), rho: source.bits(bytes),
             operand: source.words(count, modulus), h: source.words(count, modulus),
             w: source.words(count, modulus), offset: source.words(count, modulus)))
@@ -158,7 +160,8 @@ enum PartyCases {
     for (index, operation) in steps.enumerated() {
       let isLabel = index == functions.count
       var p = ProgramAssembler(TensorShape(vector: count), .word)
-      p.add(operation, shape: isLabel ? TensorShape(vector: 1) : p.shape, modulus: isLabel ? .word : modulus)
+      let isWord = isLabel || functions[index] == .floor
+      p.add(operation, shape: isLabel ? TensorShape(vector: 1) : p.shape, modulus: isWord ? .word : modulus)
       let program = p.finish(dropping: 0)
       let schedule = program.comparisonSchedule(1)!
       let source = SecretSource(60 + UInt64(index))
@@ -175,7 +178,15 @@ enum PartyCases {
   }
 
   static func comparisonMaterial() throws {
-    let stage = ComparisonStage(count: count, digits: ComparisonDigits(widths: [4, 3]), modulus: .field)
+    for turnBits in [0, 7] {
+      try comparisonMaterial(
+        ComparisonStage(
+          count: count, digits: ComparisonDigits(widths: [4, 3]), modulus: turnBits > 0 ? .word : .field,
+          turnBits: turnBits))
+    }
+  }
+
+  private static func comparisonMaterial(_ stage: ComparisonStage) throws {
     let session = Digest32.sha256(Array("constant time".utf8))
     let (left, right) = channels(published: TransferCases.published)
     let handed = Handed(left)
@@ -194,8 +205,8 @@ enum PartyCases {
         let ends = ComparisonTransfersDataOwner(peer: right, sessionID: session) { SecretSource(50 + UInt64($0)) }
         try ends.begin()
         _ = try ends.material(
-          stage, compared: source.words(count, .word), operand: source.words(count, .field),
-          offset: source.words(count, .field))
+          stage, compared: source.words(count, .word), operand: source.words(count, stage.modulus),
+          offset: source.words(count, stage.modulus))
         ends.end()
         try right.flush()
       })
