@@ -81,9 +81,10 @@ import Testing
         let isClass = path.count == 2 && ["kernels", "operations", "overheads"].contains(path[0])
         let isOptional = isClass || (optional.contains(path.last!) && (folder == .hosts || path.last != "power"))
         if !isOptional { #expect(Self.refusal(folder, Self.edited(top, path) { _ in nil }) == Self.blamed(path)) }
-        var stranger = path
-        stranger[path.count - 1] = "stranger"
-        #expect(Self.refusal(folder, Self.edited(top, stranger) { _ in 1 }) == stranger.joined(separator: "."))
+      }
+      for object in Set(Self.paths(top).map { $0.dropLast() }) {
+        let stranger = object + ["stranger"]
+        #expect(Self.refusal(folder, Self.edited(top, Array(stranger)) { _ in 1 }) == stranger.joined(separator: "."))
       }
     }
   }

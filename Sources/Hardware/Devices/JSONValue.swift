@@ -10,7 +10,13 @@ enum JSONValue: Decodable, Hashable, Sendable {
   case null
 
   init(from decoder: any Decoder) throws {
-    if let keyed = try? decoder.container(keyedBy: Key.self) {
+    // Texts and numbers first: they are most of a file, and a refused attempt is dear.
+    let single = try decoder.singleValueContainer()
+    if let value = try? single.decode(String.self) {
+      self = .string(value)
+    } else if let value = try? single.decode(Double.self) {
+      self = .number(value)
+    } else if let keyed = try? decoder.container(keyedBy: Key.self) {
       self = .object(
         try Dictionary(
           uniqueKeysWithValues: keyed.allKeys.map { ($0.stringValue, try keyed.decode(Self.self, forKey: $0)) }))
@@ -18,17 +24,13 @@ enum JSONValue: Decodable, Hashable, Sendable {
       var values: [JSONValue] = []
       while !list.isAtEnd { values.append(try list.decode(Self.self)) }
       self = .array(values)
+    } else if let value = try? single.decode(Bool.self) {
+      self = .bool(value)
     } else {
-      let single = try decoder.singleValueContainer()
-      if single.decodeNil() {
-        self = .null
-      } else if let value = try? single.decode(Bool.self) {
-        self = .bool(value)
-      } else if let value = try? single.decode(Double.self) {
-        self = .number(value)
-      } else {
-        self = .string(try single.decode(String.self))
+      guard single.decodeNil() else {
+        throw DecodingError.dataCorruptedError(in: single, debugDescription: "no JSON value")
       }
+      self = .null
     }
   }
 
