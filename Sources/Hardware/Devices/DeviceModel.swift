@@ -81,6 +81,7 @@ public struct DeviceModel: Hashable, Sendable, Encodable {
   /// Reads and checks a file.
   ///
   /// - Parameters:
+  ///   - data: the file's content.
   ///   - file: its path or name, for errors.
   ///   - name: what it must call itself, or nil.
   /// - Throws: ``HardwareError/schema(file:key:reason:)``

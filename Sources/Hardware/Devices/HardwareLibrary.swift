@@ -49,6 +49,8 @@ public struct HardwareLibrary: Sendable {
   /// Adds a file's content; a later one replaces an earlier one of the same name.
   ///
   /// - Parameters:
+  ///   - data: its content.
+  ///   - folder: what it describes.
   ///   - file: its path or name, for errors.
   ///   - name: what it must call itself, or nil.
   /// - Returns: what it calls itself.

@@ -113,6 +113,7 @@ public struct KernelSet: Hashable, Sendable, Encodable {
   /// Reads and checks a file.
   ///
   /// - Parameters:
+  ///   - data: the file's content.
   ///   - file: its path or name, for errors.
   ///   - name: what it must call itself, or nil.
   /// - Throws: ``HardwareError/schema(file:key:reason:)``

@@ -45,7 +45,7 @@ public struct Quantity: Hashable, Sendable {
 extension Quantity: Encodable {
   private enum CodingKeys: String, CodingKey { case value, unit, kind, source, accuracy, formula }
 
-  /// Writes the object that ``ModelReader`` reads.
+  /// Writes the object as it stands in files.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(value, forKey: .value)

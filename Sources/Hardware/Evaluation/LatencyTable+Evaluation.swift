@@ -5,7 +5,7 @@ extension HardwareEvaluator {
   /// The table of a search over a network: every activation and every pooling between layers, with the latency of each choice.
   ///
   /// A layer's choices differ by what the whole network's latency changes by when that layer alone is changed, so under a flow,
-  /// whose layers do not touch one another, ``LatencyTable/fixedMilliseconds`` and one choice a row sum up to the latency of the
+  /// whose layers do not touch one another, the table's `fixedMilliseconds` and one choice a row sum up to the latency of the
   /// network so chosen. Under this project's own protocol layers share changes of ring and places in front of a maximum, and the
   /// sum is near.
   ///

@@ -34,6 +34,7 @@ extension LayerAccount {
   /// The layers of a graph under a flow; layers that cost nothing are there, with zeros.
   ///
   /// - Parameters:
+  ///   - graph: the network.
   ///   - flow: a descriptor of that role.
   ///   - variant: one of its variants, or nil.
   ///   - batch: samples of the query.

@@ -2,7 +2,9 @@ extension Expression {
   /// The value under symbols that have units: sums, `max`, `min` and `%` need equal dimensions, `log2`, `ceil` and `floor` plain
   /// numbers. `/` divides exactly here; `ceil(a, b)` and `floor(a, b)` round the quotient, which must be a plain number.
   ///
-  /// - Parameter place: file and key, for the error.
+  /// - Parameters:
+  ///   - symbols: their values.
+  ///   - place: file and key, for the error.
   /// - Throws: ``HardwareError/units(place:found:expected:)``, ``HardwareError/unknownSymbol(name:text:)``,
   ///   ``HardwareError/arithmetic(text:reason:)``
   public func measure(_ symbols: [String: Measure], at place: String) throws -> Measure {
