@@ -93,9 +93,9 @@ public enum BulkLimits {
   public static func maximum(for program: Program) -> Int {
     let largest = program.steps.enumerated().reduce(1) { largest, place in
       let (index, step) = place
-      if let schedule = program.comparisonSchedule(index) {
+      if let stages = program.comparisonStages(index) {
         // Pads are the largest part of a comparison's material.
-        return schedule.stages.reduce(largest) { max($0, $1.count * (1 + $1.padPlanes / 64)) }
+        return stages.reduce(largest) { max($0, $1.count * (1 + $1.padPlanes / 64)) }
       }
       guard case .linear(let geometry) = step.operation else { return max(largest, step.tensor.shape.count) }
       // A band of the unrolled input is at least one output row high, and is held for every inference of the bulk.

@@ -58,7 +58,7 @@ struct DealerSession {
         try dealActivation(index, spec, model, data, serials)
         try modelOwner.flush()
       default:
-        for (number, stage) in program.comparisonSchedule(index)!.stages.enumerated() {
+        for (number, stage) in program.comparisonStages(index)!.enumerated() {
           try dealComparison(ComparisonKey(step: index, stage: number).layer, stage, model, data, serials)
           try modelOwner.flush()
           try dataOwner.flush()

@@ -72,7 +72,7 @@ enum MaterialLayout {
   }
 
   private static func runs(_ program: Program, _ index: Int, _ items: (ComparisonStage) -> [Item]) -> [Part] {
-    program.comparisonSchedule(index)!.stages.enumerated().map {
+    program.comparisonStages(index)!.enumerated().map {
       Part(step: index, stage: $0.offset, items: items($0.element))
     }
   }

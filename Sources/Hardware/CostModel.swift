@@ -75,7 +75,7 @@ public struct CostModel: Sendable {
     try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
     for (index, step) in program.steps.enumerated() {
       let parts = CostSymbols.parts(program, index)
-      let runs = program.comparisonSchedule(index)?.stages ?? []
+      let runs = program.comparisonStages(index) ?? []
       let charges = try parts.enumerated().flatMap { number, part -> [(Descriptor, Selection)] in
         let values = counts.merging(part.values) { first, _ in first }
         var prepared = Selection(scope: part.name, variant: part.variant, values: values)
@@ -101,7 +101,7 @@ public struct CostModel: Sendable {
   private func addTransfers(
     of program: Program, _ phase: CostPhase, bulk: Int, to result: inout CostPrediction
   ) throws {
-    let runs = program.comparisonSteps.flatMap { program.comparisonSchedule($0)!.stages }
+    let runs = program.comparisonSteps.flatMap { program.comparisonStages($0)! }
     guard !runs.isEmpty, phase == .session || phase == .offline else { return }
     let call = phase == .session ? "begin" : "draw"
     let descriptor = try library.descriptor("ot")

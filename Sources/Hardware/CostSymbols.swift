@@ -62,13 +62,13 @@ enum CostSymbols {
 
   /// The parts of a step of a valid program: one, or each run of a step of comparisons.
   static func parts(_ program: Program, _ index: Int) -> [Part] {
-    guard let schedule = program.comparisonSchedule(index) else { return [resolve(program, index)] }
-    return schedule.stages.enumerated().map { number, stage in
-      // A clip compares each element twice, and draws its masks in two halves.
-      let elements = program.steps[index].tensor.shape.count
-      let isClip = schedule.tournament == nil && stage.count == 2 * elements
-      return comparison(
-        stage, draws: isClip ? 2 : 1, finals: number == schedule.stages.count - 1 ? elements : 0)
+    guard let stages = program.comparisonStages(index) else { return [resolve(program, index)] }
+    // A clip compares each element twice, and draws its masks in two halves.
+    var draws = 1
+    if case .comparison(let spec) = program.steps[index].operation { draws = spec.function.comparisons }
+    return stages.enumerated().map { number, stage in
+      comparison(
+        stage, draws: draws, finals: number == stages.count - 1 ? program.steps[index].tensor.shape.count : 0)
     }
   }
 

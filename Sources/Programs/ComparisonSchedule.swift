@@ -76,6 +76,25 @@ extension Program {
     }
   }
 
+  /// The same runs without who meets whom, which for maxima over large pictures takes time to find out; nil where the step
+  /// compares nothing.
+  public func comparisonStages(_ index: Int) -> [ComparisonStage]? {
+    let modulus = steps[index].tensor.modulus
+    func stages(_ pairs: [Int], _ digits: ComparisonDigits) -> [ComparisonStage] {
+      pairs.enumerated().map {
+        ComparisonStage(count: $0.element, digits: digits, modulus: $0.offset == pairs.count - 1 ? modulus : .word)
+      }
+    }
+    switch steps[index].operation {
+    case .maxPool(let spec):
+      return stages(
+        Tournament.pairs(window: spec.window, shape: steps[steps[index].inputs[0]].tensor.shape), spec.digits)
+    case .argMax(let spec):
+      return stages(Tournament.pairs(count: steps[steps[index].inputs[0]].tensor.shape.count), spec.digits)
+    default: return comparisonSchedule(index)?.stages
+    }
+  }
+
   /// The runs of all steps that compare.
   public var comparisonSchedules: [Int: ComparisonSchedule] {
     Dictionary(uniqueKeysWithValues: comparisonSteps.map { ($0, comparisonSchedule($0)!) })

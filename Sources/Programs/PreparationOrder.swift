@@ -55,9 +55,10 @@ public struct PreparationOrder: Sendable {
 
   /// Runs of comparisons from one on, as far as steps that compare follow one another in the second wave.
   public func comparisons(from step: Int, stage: Int, of program: Program) -> [ComparisonStage] {
-    let following = waves[1].drop { $0 < step }.prefix { program.comparisonSchedule($0) != nil }
+    let comparing = Set(program.comparisonSteps)
+    let following = waves[1].drop { $0 < step }.prefix { comparing.contains($0) }
     return following.flatMap { index in
-      program.comparisonSchedule(index)!.stages.dropFirst(index == step ? stage : 0)
+      program.comparisonStages(index)!.dropFirst(index == step ? stage : 0)
     }
   }
 }

@@ -30,6 +30,7 @@ struct ComparisonProgramTests {
     let valid = program { _ in }
     try valid.validate()
     #expect(try Program(decoding: valid.canonicalBytes()) == valid)
+    for step in valid.steps.indices { #expect(valid.comparisonStages(step) == valid.comparisonSchedule(step)?.stages) }
     #expect(valid.comparisonSteps == [2, 3, 7] && valid.maskedSteps == [0, 2, 3, 7])
   }
 
@@ -181,6 +182,7 @@ struct ComparisonProgramTests {
     let rounds = (0..<4).first { 1 << $0 >= kernel }!
     #expect(!tournament.stages.isEmpty && tournament.stages.count <= 2 * rounds)
     #expect(tournament.stages.last!.rest.isEmpty)
+    #expect(Tournament.pairs(window: window, shape: shape) == tournament.stages.map(\.left.count))
   }
 
   @Test("The maximum of a list", arguments: 1...40)
@@ -189,5 +191,6 @@ struct ComparisonProgramTests {
     let tournament = Tournament(count: count)
     #expect(play(values, tournament) == [values.max()!])
     #expect(tournament.stages.reduce(0) { $0 + $1.left.count } == max(count - 1, 1))
+    #expect(Tournament.pairs(count: count) == tournament.stages.map(\.left.count))
   }
 }
