@@ -8,7 +8,7 @@ public enum Benchmarks {
   /// - Parameters:
   ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, with `:relu` behind it for ReLU instead of
   ///     the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
-  ///     pixels, compared in BITS bits, with a ``ComparisonPreference`` behind if it is not the options'.
+  ///     pixels, compared in BITS bits, with a `ComparisonPreference` behind if it is not the options'.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
   /// - Returns: nil where there is no such case.
