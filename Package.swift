@@ -8,8 +8,8 @@ let settings: [SwiftSetting] = [
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protocols = [
-  "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "pasnet", "pooling", "reshape",
-  "rlwe", "store", "subsample-pad", "x2act",
+  "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "outsourced", "pasnet", "pooling",
+  "reshape", "rlwe", "store", "subsample-pad", "x2act",
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {

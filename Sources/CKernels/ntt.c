@@ -123,6 +123,14 @@ void ck_residue_subtract(uint64_t q, size_t n, const uint64_t *a, const uint64_t
   for (size_t i = 0; i < n; i++) out[i] = residue_fold(a[i] + q - b[i], q);
 }
 
+void ck_residue_signed64(uint64_t q, size_t n, const int64_t *values, uint64_t *out) {
+  const uint64_t one = residue_shoup(1, q), half = ((uint64_t)1 << 63) % q;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t shifted = residue_mul((uint64_t)values[i] ^ ((uint64_t)1 << 63), 1, one, q);
+    out[i] = residue_fold(shifted + q - half, q);
+  }
+}
+
 void ck_residue_signed(uint64_t q, size_t n, const int32_t *values, uint64_t *out) {
   for (size_t i = 0; i < n; i++) {
     const int64_t value = values[i];

@@ -1,11 +1,19 @@
 public import Programs
 public import Rings
 
-/// The weights as a source needs them: quantized, by linear step.
+/// The weights of a linear step, OIHW.
+public enum LayerWeights {
+  /// Quantized weights, |w| < 2^17.
+  case quantized(UnsafeBufferPointer<Int32>)
+  /// A server's share of them: reduced words of the step's ring.
+  case share(UnsafeBufferPointer<UInt64>)
+}
+
+/// The weights as a source needs them, by linear step.
 public protocol WeightProvider: AnyObject {
-  /// Quantized weights of a linear step, OIHW, |w| < 2^17.
-  func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R
-  /// 32 bytes that name exactly these quantized weights and reveal nothing of them (salted).
+  /// Weights of a linear step: shares where the program says so (`Program.sharesWeights`), else quantized ones.
+  func withWeights<R>(ofStep step: Int, _ body: (LayerWeights) throws -> R) rethrows -> R
+  /// 32 bytes that name exactly these weights and reveal nothing of them (salted).
   var weightsDigest: [UInt8] { get }
 }
 

@@ -5,8 +5,11 @@ import Rings
 struct DataOwnerWalk {
   private let program: Program
   private let source: any DataOwnerSource
+  private let server: ServerOnePreparation?
   private let serials: Range<UInt64>
   private let slots: [Slot]
+  /// c' of activations whose answers are under way, outsourced.
+  private var shifted: [Int: [SecretWords]] = [:]
   /// Its share of each tensor, one an inference; empty before it is known and when nobody needs it any more.
   private var shares: [[SecretWords]]
   /// Uses of each tensor that are still to come.
@@ -16,8 +19,10 @@ struct DataOwnerWalk {
   private var drawn = 0
   private var computed = 0
 
-  init(program: Program, source: any DataOwnerSource, serials: Range<UInt64>) {
-    (self.program, self.source, self.serials) = (program, source, serials)
+  init(
+    program: Program, source: any DataOwnerSource, serials: Range<UInt64>, server: ServerOnePreparation? = nil
+  ) {
+    (self.program, self.source, self.serials, self.server) = (program, source, serials, server)
     slots = serials.map { Slot(DataOwnerMaterial(serial: $0)) }
     shares = Array(repeating: [], count: program.steps.count)
     isKnown = Array(repeating: false, count: program.steps.count)
@@ -47,7 +52,9 @@ struct DataOwnerWalk {
       try source.requestLinear(step: index, masks: shares[operand])
     case .activation:
       try compute(upTo: index)
-      try source.requestActivation(step: index, shares: shares[operand])
+      let operands = shares[operand].map { server?.shift($0, step: index, of: program) ?? $0 }
+      if server != nil { shifted[index] = operands }
+      try source.requestActivation(step: index, shares: operands)
     default: try compute(upTo: index)
     }
   }
@@ -56,10 +63,14 @@ struct DataOwnerWalk {
   mutating func collect(_ index: Int) throws {
     let operand = program.steps[index].inputs[0]
     switch program.steps[index].operation {
-    case .linear: set(index, try source.linear(step: index, masks: shares[operand]))
+    case .linear:
+      let words = try source.linear(step: index, masks: shares[operand])
+      set(index, server == nil ? words : try replace(words, step: index, operands: shares[operand]))
     case .activation:
-      try source.activation(step: index, shares: shares[operand], masks: shares[index]) {
-        slots[$0].material!.store($1, at: index)
+      let operands = shifted.removeValue(forKey: index) ?? shares[operand]
+      try source.activation(step: index, shares: operands, masks: shares[index]) { position, material in
+        server?.addConstant(to: material.constant, step: index, of: program)
+        slots[position].material!.store(material, at: index)
       }
       release(index)
     default:
@@ -69,6 +80,31 @@ struct DataOwnerWalk {
       release(index)
     }
     release(operand)
+  }
+
+  /// Outsourced: c of a linear step becomes part of what this server computes with, and gamma its share.
+  private func replace(_ words: [SecretWords], step: Int, operands: [SecretWords]) throws -> [SecretWords] {
+    let modulus = program.steps[step].tensor.modulus
+    let gammas = try source.masks(step: step)
+    let opens = program.openingSteps.contains(step)
+    for (position, slot) in slots.enumerated() {
+      let (word, gamma) = (words[position], gammas[position])
+      Elementwise.subtract(modulus, word.pointer, gamma.pointer, count: word.count, output: word.pointer)
+      slot.material!.store(linear: word, at: step)
+      if opens { slot.material!.store(opened: operands[position], at: step) }
+    }
+    return gammas
+  }
+
+  /// Outsourced: the reverse run, where this server stands in the model owner's place.
+  func reverse(_ source: any ModelOwnerSource) throws {
+    try source.beginBulk(serials: serials)
+    for step in program.linearSteps {
+      for (slot, words) in zip(slots, try source.linear(step: step)) {
+        slot.material!.add(linear: words, at: step, program.steps[step].tensor.modulus)
+      }
+    }
+    try source.endBulk()
   }
 
   /// Ends the walk: all that is left is local.

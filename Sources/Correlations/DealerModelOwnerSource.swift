@@ -62,10 +62,17 @@ public final class DealerModelOwnerSource: ModelOwnerSource {
       let modulus = program.steps[index].tensor.modulus
       let difference = masks.words(step: index, modulus: modulus, count: geometry.weightCount)
       weights.withWeights(ofStep: index) { weights in
-        precondition(weights.count == geometry.weightCount)
-        switch modulus {
-        case .field: Self.subtract(PrimeField.self, from: weights, difference.pointer)
-        case .word: Self.subtract(Word64.self, from: weights, difference.pointer)
+        switch weights {
+        case .quantized(let weights):
+          precondition(weights.count == geometry.weightCount)
+          switch modulus {
+          case .field: Self.subtract(PrimeField.self, from: weights, difference.pointer)
+          case .word: Self.subtract(Word64.self, from: weights, difference.pointer)
+          }
+        case .share(let words):
+          precondition(words.count == geometry.weightCount)
+          Elementwise.subtract(
+            modulus, words.baseAddress!, difference.pointer, count: words.count, output: difference.pointer)
         }
       }
       try peer.send(.weightDifference, words: [difference], flush: false)

@@ -75,7 +75,8 @@ struct DealerSession {
     var known = [[SecretWords]](repeating: [], count: program.steps.count)
     for (index, step) in program.steps.enumerated() {
       switch step.operation {
-      case .input, .activation, .comparison, .maxPool, .argMax: known[index] = drawMasks(data, index, serials)
+      case .input, .activation, .comparison, .maxPool, .argMax:
+        if lastUses[index] > index { known[index] = drawMasks(data, index, serials) }
       case .linear(let geometry):
         try dealLinear(index, geometry, known[step.inputs[0]], model, serials, workspace)
       case .output: break

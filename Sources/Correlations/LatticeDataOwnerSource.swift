@@ -24,7 +24,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let session: LatticeSession
     let linear: Key
     let ole: Key
-    let transfers: CorrelatedSender
+    /// Absent in the reverse run of an outsourced program.
+    let transfers: CorrelatedSender?
     /// Absent where the program compares nothing.
     let comparisons: ComparisonTransfersDataOwner?
   }
@@ -58,21 +59,24 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: seed), secret: secret)
     // A key of its own for each ring: what is known of one modulus tells nothing about the other.
-    let keys = [tables.linear, tables.ole].enumerated().map { index, ring in
-      let key = LatticeSecretKey(in: ring, from: session.secretStream(.latticeSecretKey, step: index))
+    let keys = session.keyedRings.map { ring, number in
+      let key = LatticeSecretKey(in: ring, from: session.secretStream(.latticeSecretKey, step: number))
       return Key(encrypting: key.transformed(in: ring), decrypting: key.transformed(in: tables.decryption))
     }
-    let publicKeys = zip([tables.linear, tables.ole], keys).enumerated().map { index, pair in
+    let publicKeys = zip(session.keyedRings, keys).map { named, key in
       LatticePublicKey(
-        context: pair.0, key: pair.1.encrypting, seed: session.publicStream(.latticePublicKey, step: index),
-        randomness: session.secretStream(.latticePublicKey, step: index))
+        context: named.ring, key: key.encrypting, seed: session.publicStream(.latticePublicKey, step: named.number),
+        randomness: session.secretStream(.latticePublicKey, step: named.number))
     }
-    try peer.send(.latticeKeys, publicKeys[0].bytes + publicKeys[1].bytes)
-    let transfers = CorrelatedSender(
-      channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
-      randomness: session.secretStream(.latticeTransfers))
-    try transfers.begin()
-    tables.counter?.add("ot.base", 128)
+    try peer.send(.latticeKeys, publicKeys.flatMap(\.bytes))
+    var transfers: CorrelatedSender?
+    if session.hasTransfers {
+      transfers = CorrelatedSender(
+        channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
+        randomness: session.secretStream(.latticeTransfers))
+      try transfers?.begin()
+      tables.counter?.add("ot.base", 128)
+    }
     var comparisons: ComparisonTransfersDataOwner?
     if !program.comparisonSteps.isEmpty {
       comparisons = ComparisonTransfersDataOwner(peer: peer, sessionID: sessionID, counter: tables.counter) {
@@ -81,7 +85,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
       try comparisons?.begin()
     }
     state = State(
-      session: session, linear: keys[0], ole: keys[1], transfers: transfers, comparisons: comparisons)
+      session: session, linear: keys[0], ole: keys[keys.count - 1], transfers: transfers, comparisons: comparisons)
   }
 
   /// Nothing travels.
@@ -105,7 +109,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     switch session.program.steps[step].operation {
     case .linear:
       return try session.packing(step: step, count: serials.count).inputBytes(
-        tables.linear, tensor.modulus, isFree: session.program.choosesMasks(step: step))
+        session.linearRing, tensor.modulus, isFree: session.program.choosesMasks(step: step))
     case .activation:
       return SlotPacking.ciphertexts(tensor.shape.count * serials.count) * tables.ole.residueBytes(tables.ole.degree)
     default: return nil
@@ -128,7 +132,7 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let (session, serial) = (state.session, serials.lowerBound)
     let packing = try session.packing(step: step, count: serials.count)
     let encryptor = Encryptor(
-      context: tables.linear, key: state.linear.encrypting,
+      context: session.linearRing, key: state.linear.encrypting,
       seed: session.publicStreams(.latticeMasks, step: step, serial: serial),
       randomness: session.secretStreams(.latticeMasks, step: step, serial: serial))
     let modulus = session.program.steps[step].tensor.modulus
@@ -254,7 +258,8 @@ public final class LatticeDataOwnerSource: DataOwnerSource {
     let count = TransferPacking.rounded(elements)
     tables.counter?.add("ot.cot", count)
     tables.counter?.add("ot.pad", 2 * count)
-    return try state.transfers.randomWords(count, modulus: modulus)
+    guard let transfers = state.transfers else { preconditionFailure("a reverse run has no activations") }
+    return try transfers.randomWords(count, modulus: modulus)
   }
 
   /// Overwrites slots by v.

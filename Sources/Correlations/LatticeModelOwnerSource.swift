@@ -26,7 +26,8 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let weights: any WeightProvider
     let linearKey: LatticePublicKey
     let oleKey: LatticePublicKey
-    let transfers: CorrelatedReceiver
+    /// Absent in the reverse run of an outsourced program.
+    let transfers: CorrelatedReceiver?
     /// Absent where the program compares nothing.
     let comparisons: ComparisonTransfersModelOwner?
   }
@@ -56,17 +57,22 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     try peer.send(.latticeSeed, publicSeed)
     let session = LatticeSession(
       tables: tables, program: program, sessionID: sessionID, publicSeed: SecretKey(bytes: publicSeed), secret: secret)
-    let sizes = [tables.linear, tables.ole].map { LatticePublicKey.byteCount($0) }
-    let bytes = try peer.receive(.latticeKeys, byteCount: sizes[0] + sizes[1])
-    let linearKey = try LatticePublicKey(
-      context: tables.linear, bytes: Array(bytes[..<sizes[0]]), seed: session.publicStream(.latticePublicKey, step: 0))
-    let oleKey = try LatticePublicKey(
-      context: tables.ole, bytes: Array(bytes[sizes[0]...]), seed: session.publicStream(.latticePublicKey, step: 1))
-    let transfers = CorrelatedReceiver(
-      channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
-      randomness: session.secretStream(.latticeTransfers))
-    try transfers.begin()
-    tables.counter?.add("ot.base", 128)
+    let sizes = session.keyedRings.map { LatticePublicKey.byteCount($0.ring) }
+    var bytes = try peer.receive(.latticeKeys, byteCount: sizes.reduce(0, +))[...]
+    let keys = try session.keyedRings.map { ring, number in
+      let size = LatticePublicKey.byteCount(ring)
+      defer { bytes = bytes.dropFirst(size) }
+      return try LatticePublicKey(
+        context: ring, bytes: Array(bytes.prefix(size)), seed: session.publicStream(.latticePublicKey, step: number))
+    }
+    var transfers: CorrelatedReceiver?
+    if session.hasTransfers {
+      transfers = CorrelatedReceiver(
+        channel: peer, session: session.transferSession, method: LatticeSession.transferMethod,
+        randomness: session.secretStream(.latticeTransfers))
+      try transfers?.begin()
+      tables.counter?.add("ot.base", 128)
+    }
     var comparisons: ComparisonTransfersModelOwner?
     if !program.comparisonSteps.isEmpty {
       comparisons = ComparisonTransfersModelOwner(peer: peer, sessionID: sessionID, counter: tables.counter) {
@@ -75,7 +81,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       try comparisons?.begin()
     }
     state = State(
-      session: session, weights: weights, linearKey: linearKey, oleKey: oleKey, transfers: transfers,
+      session: session, weights: weights, linearKey: keys[0], oleKey: keys[keys.count - 1], transfers: transfers,
       comparisons: comparisons)
   }
 
@@ -99,12 +105,9 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
       randomness: session.secretStreams(.latticeLinear, step: step, serial: serial))
     let shares = serials.map { _ in SecretWords(uninitialized: packing.geometry.outputShape.count) }
     try peer.beginSend(.latticeLinear, byteCount: packing.responseBytes(format))
-    try state.weights.withWeights(ofStep: step) { weights in
-      guard let base = weights.baseAddress, weights.count == packing.geometry.weightCount else {
-        preconditionFailure("weights do not match the geometry")
-      }
+    try withWeights(state, step: step, count: packing.geometry.weightCount, modulus: modulus) { weights in
       try responder.respondLinear(
-        step: step, packing: packing, modulus: modulus, inputs: inputs, weights: base, cache: cache, flood: flood,
+        step: step, packing: packing, modulus: modulus, inputs: inputs, weights: weights, cache: cache, flood: flood,
         format: format, workers: workers, shares: shares.map(\.pointer)
       ) { bytes in
         try bytes.withUnsafeBytes { try peer.write($0) }
@@ -115,18 +118,40 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     return withExtendedLifetime(shares) { shares }
   }
 
+  private func withWeights(
+    _ state: State, step: Int, count: Int, modulus: ModulusKind, _ body: (ResponseWeights) throws -> Void
+  ) throws {
+    try state.weights.withWeights(ofStep: step) { weights in
+      switch weights {
+      case .quantized(let weights):
+        precondition(weights.count == count && !state.session.program.sharesWeights)
+        try body(.quantized(weights.baseAddress!))
+      case .share(let weights):
+        precondition(weights.count == count && state.session.program.sharesWeights)
+        let centered = SecretWords(uninitialized: count)
+        for index in 0..<count {
+          let value = modulus == .field ? PrimeField.centered(weights[index]) : Word64.centered(weights[index])
+          centered.pointer[index] = UInt64(bitPattern: value)
+        }
+        try withExtendedLifetime(centered) {
+          try centered.pointer.withMemoryRebound(to: Int64.self, capacity: count) { try body(.centered($0)) }
+        }
+      }
+    }
+  }
+
   private func receiveMasks(
     _ session: LatticeSession, _ packing: LinearPacking, step: Int, modulus: ModulusKind
   ) throws -> [SecretWords] {
     let isFree = session.program.choosesMasks(step: step)
     let reader = CiphertextReader(
-      context: tables.linear, seed: session.publicStreams(.latticeMasks, step: step, serial: serials.lowerBound))
+      context: session.linearRing, seed: session.publicStreams(.latticeMasks, step: step, serial: serials.lowerBound))
     try peer.beginReceive(
-      .latticeMasks, byteCount: packing.inputBytes(tables.linear, modulus, isFree: isFree))
+      .latticeMasks, byteCount: packing.inputBytes(session.linearRing, modulus, isFree: isFree))
     var inputs: [SecretWords] = []
     for first in stride(from: 0, to: packing.inputCount, by: workers.threads) {
       let window = try (first..<min(first + workers.threads, packing.inputCount)).map {
-        try peer.readBytes(packing.inputBytes(tables.linear, modulus, input: $0, isFree: isFree))
+        try peer.readBytes(packing.inputBytes(session.linearRing, modulus, input: $0, isFree: isFree))
       }
       inputs += try workers.map(window.count) {
         try reader.read(modulus, packing: packing, input: first + $0, isFree: isFree, bytes: window[$0])
@@ -199,7 +224,8 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
     let count = TransferPacking.rounded(elements)
     tables.counter?.add("ot.cot", count)
     tables.counter?.add("ot.pad", count)
-    return try state.transfers.randomWords(count, modulus: modulus)
+    guard let transfers = state.transfers else { preconditionFailure("a reverse run has no activations") }
+    return try transfers.randomWords(count, modulus: modulus)
   }
 
   /// Receives encrypted slots, and answers each ciphertext with its product by the polynomial that `factor` gives for its
@@ -242,7 +268,7 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
 
   /// Forgets the keys.
   public func end() {
-    state?.transfers.end()
+    state?.transfers?.end()
     state?.comparisons?.end()
     ahead = ComparisonsAhead()
     state = nil

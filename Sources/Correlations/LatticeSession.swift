@@ -136,10 +136,23 @@ final class LatticeSession {
 
   /// The noise of a linear step's responses: width of the flood, and units that a result may be off by.
   func budget(_ packing: LinearPacking) throws -> NoiseBudget {
-    try NoiseBudget(
-      use: .linear(terms: packing.maximumWeightTerms, weightBound: Self.weightBound), degree: tables.linear.degree,
-      primes: tables.linear.primes, outputs: outputs)
+    let terms = packing.maximumWeightTerms
+    let use: NoiseUse =
+      program.sharesWeights
+      ? try .linearShares(terms: terms) : try .linear(terms: terms, weightBound: Self.weightBound)
+    return try NoiseBudget(use: use, degree: linearRing.degree, primes: linearRing.primes, outputs: outputs)
   }
+
+  /// The ring of linear steps: shares of weights are full words, and need the wider one.
+  var linearRing: RingContext { program.sharesWeights ? tables.ole : tables.linear }
+
+  /// The rings that have a key, each with the number of its streams; the first is that of linear steps.
+  var keyedRings: [(ring: RingContext, number: Int)] {
+    program.sharesWeights ? [(tables.ole, 1)] : [(tables.linear, 0), (tables.ole, 1)]
+  }
+
+  /// Whether activations need transfers: in the reverse run of an outsourced program there are none.
+  var hasTransfers: Bool { program.deployment != .reversed }
 
   /// The noise of products in slots.
   func productBudget() throws -> NoiseBudget {

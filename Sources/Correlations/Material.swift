@@ -80,7 +80,8 @@ public struct DataOwnerActivationMaterial: ~Copyable {
 public struct ModelOwnerMaterial: ~Copyable {
   /// The inference's number within its session.
   public let serial: UInt64
-  private var linear: [Int: SecretWords] = [:]
+  var linear: [Int: SecretWords] = [:]
+  var opened: [Int: SecretWords] = [:]
   private var activations: [Int: (SecretWords, SecretWords, (choices: SecretBytes, pads: SecretWords)?)] = [:]
   var comparisons: [ComparisonKey: (SecretBytes, SecretBytes, SecretBytes, SecretWords, SecretWords, SecretWords)] = [:]
 
@@ -92,7 +93,7 @@ public struct ModelOwnerMaterial: ~Copyable {
     activations[step] = (material.alpha, material.u, material.transfer)
   }
 
-  /// Takes s of a linear step: its share of W r - c, to be added to W (x - r).
+  /// Takes s of a linear step: its share of W r - c, to be added to W (x - r). Outsourced, s + c~.
   /// - Throws: ``CorrelationError/materialSpent(step:serial:)``
   public mutating func takeLinear(_ step: Int) throws -> SecretWords {
     guard let words = linear.removeValue(forKey: step) else {
@@ -116,6 +117,8 @@ public struct DataOwnerMaterial: ~Copyable {
   /// The inference's number within its session.
   public let serial: UInt64
   private var inputMask: SecretWords?
+  var linear: [Int: SecretWords] = [:]
+  var opened: [Int: SecretWords] = [:]
   private var activations: [Int: (SecretWords, SecretWords, (SecretWords, SecretWords)?, SecretWords)] = [:]
   var comparisons: [ComparisonKey: ([SecretBytes], [SecretWords])] = [:]
   private var outputShare: SecretWords?

@@ -31,7 +31,7 @@ enum MaterialLayout {
       let tensor = program.steps[index].tensor
       let count = tensor.shape.count
       switch program.steps[index].operation {
-      case .linear: return [Part(step: index, items: [.words(count, tensor.modulus)])]
+      case .linear: return [Part(step: index, items: linear(program, index))]
       case .activation:
         let factors: [Item] = [.words(count, .field), .words(count, .field)]
         let transfer: [Item] = [.words(count, tensor.modulus), .bytes((count + 7) / 8)]
@@ -54,6 +54,7 @@ enum MaterialLayout {
       let words = Item.words(count, tensor.modulus)
       switch program.steps[index].operation {
       case .input: return [Part(step: index, items: [words])]
+      case .linear where program.sharesWeights: return [Part(step: index, items: linear(program, index))]
       case .activation:
         let factors: [Item] = [.words(count, .field), .words(count, .field), words]
         return [Part(step: index, items: program.truncatesExactly(index) ? factors + [words, words] : factors)]
@@ -69,6 +70,14 @@ enum MaterialLayout {
       default: return []
       }
     }
+  }
+
+  /// A word an output, and where an outsourced run opens the operand there, one an element of it.
+  private static func linear(_ program: Program, _ index: Int) -> [Item] {
+    let (tensor, operand) = (program.steps[index].tensor, program.steps[program.steps[index].inputs[0]].tensor)
+    let outputs = Item.words(tensor.shape.count, tensor.modulus)
+    guard program.sharesWeights, program.openingSteps.contains(index) else { return [outputs] }
+    return [outputs, .words(operand.shape.count, operand.modulus)]
   }
 
   private static func runs(_ program: Program, _ index: Int, _ items: (ComparisonStage) -> [Item]) -> [Part] {
@@ -159,7 +168,9 @@ extension ModelOwnerMaterial {
     var writer = MaterialWriter(byteCount: MaterialLayout.byteCount(parts))
     for part in parts {
       switch program.steps[part.step].operation {
-      case .linear: writer.put(try takeLinear(part.step))
+      case .linear:
+        writer.put(try takeLinear(part.step))
+        if part.items.count > 1 { writer.put(try takeOpened(part.step)) }
       case .activation:
         let material = try takeActivation(part.step)
         writer.put(material.alpha)
@@ -190,7 +201,9 @@ extension ModelOwnerMaterial {
     for part in parts {
       let (words, bytes) = try reader.read(part)
       switch program.steps[part.step].operation {
-      case .linear: material.store(linear: words[0], at: part.step)
+      case .linear:
+        material.store(linear: words[0], at: part.step)
+        if words.count > 1 { material.store(opened: words[1], at: part.step) }
       case .activation:
         let transfer = bytes.isEmpty ? nil : (choices: bytes[0], pads: words[2])
         material.store(ModelOwnerActivationMaterial(alpha: words[0], u: words[1], transfer: transfer), at: part.step)
@@ -219,6 +232,9 @@ extension DataOwnerMaterial {
     for part in parts {
       switch program.steps[part.step].operation {
       case .input: writer.put(try takeInputMask())
+      case .linear:
+        writer.put(try takeLinear(part.step))
+        if part.items.count > 1 { writer.put(try takeOpened(part.step)) }
       case .output: writer.put(try takeOutputShare())
       case .activation:
         let material = try takeActivation(part.step)
@@ -252,6 +268,9 @@ extension DataOwnerMaterial {
       let (words, bytes) = try reader.read(part)
       switch program.steps[part.step].operation {
       case .input: material.store(inputMask: words[0])
+      case .linear:
+        material.store(linear: words[0], at: part.step)
+        if words.count > 1 { material.store(opened: words[1], at: part.step) }
       case .output: material.store(outputShare: words[0])
       case .activation:
         material.store(

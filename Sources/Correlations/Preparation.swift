@@ -3,18 +3,33 @@ import Rings
 
 /// Walks a program before any query and has a source fill the material of a whole bulk, layer by layer.
 public enum Preparation {
-  /// The model owner's walk.
+  /// The model owner's walk; server 0's, outsourced.
   ///
-  /// - Parameter receive: called once an inference, in the order of `serials`.
+  /// - Parameters:
+  ///   - reverse: outsourced, the source of the reverse run, begun with `Program.reversed`.
+  ///   - receive: called once an inference, in the order of `serials`.
   /// - Throws: what the source throws; then nothing of the bulk may be used.
   public static func modelOwner(
-    program: Program, source: any ModelOwnerSource, serials: Range<UInt64>,
+    program: Program, source: any ModelOwnerSource, serials: Range<UInt64>, reverse: (any DataOwnerSource)? = nil,
     receive: (consuming ModelOwnerMaterial) -> Void
   ) throws {
+    precondition((reverse != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
     let slots = serials.map { Slot(ModelOwnerMaterial(serial: $0)) }
     try source.beginBulk(serials: serials)
-    for index in PreparationOrder(program).waves.joined() {
+    let waves = PreparationOrder(program).waves
+    try prepare(waves[0], program, source, slots)
+    if let reverse { try Self.reverse(program, reverse, serials, slots) }
+    try prepare(waves[1], program, source, slots)
+    try source.endBulk()
+    for slot in slots { receive(slot.material.take()!) }
+  }
+
+  /// A wave.
+  private static func prepare(
+    _ wave: [Int], _ program: Program, _ source: any ModelOwnerSource, _ slots: [Slot]
+  ) throws {
+    for index in wave {
       switch program.steps[index].operation {
       case .linear:
         for (slot, words) in zip(slots, try source.linear(step: index)) {
@@ -31,28 +46,55 @@ public enum Preparation {
       case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing, .output: break
       }
     }
-    try source.endBulk()
-    for slot in slots { receive(slot.material.take()!) }
   }
 
-  /// The data owner's walk: its share of every tensor is known here already.
+  /// Server 0 in the data owner's place: fresh masks r~ of opened tensors, and c~ of linear steps.
+  private static func reverse(
+    _ program: Program, _ source: any DataOwnerSource, _ serials: Range<UInt64>, _ slots: [Slot]
+  ) throws {
+    try source.beginBulk(serials: serials)
+    var masks: [Int: [SecretWords]] = [:]
+    let opening = program.openingSteps
+    for step in program.linearSteps where opening.contains(step) {
+      let words = try source.masks(step: program.steps[step].inputs[0])
+      for (slot, mask) in zip(slots, words) { slot.material!.store(opened: mask, at: step) }
+      masks[program.steps[step].inputs[0]] = words
+    }
+    for event in try PreparationOrder.events(program.linearSteps, bytes: source.requestBytes) {
+      switch event {
+      case .request(let step): try source.requestLinear(step: step, masks: masks[program.steps[step].inputs[0]]!)
+      case .collect(let step):
+        let words = try source.linear(step: step, masks: masks[program.steps[step].inputs[0]]!)
+        for (slot, word) in zip(slots, words) {
+          slot.material!.add(linear: word, at: step, program.steps[step].tensor.modulus)
+        }
+      }
+    }
+    try source.endBulk()
+  }
+
+  /// The data owner's walk, server 1's outsourced: its share of every tensor is known here already.
   ///
-  /// - Parameter receive: called once an inference, in the order of `serials`.
+  /// - Parameters:
+  ///   - server: outsourced, what else this server has.
+  ///   - receive: called once an inference, in the order of `serials`.
   /// - Throws: what the source throws; then nothing of the bulk may be used.
   public static func dataOwner(
-    program: Program, source: any DataOwnerSource, serials: Range<UInt64>,
+    program: Program, source: any DataOwnerSource, serials: Range<UInt64>, server: ServerOnePreparation? = nil,
     receive: (consuming DataOwnerMaterial) -> Void
   ) throws {
+    precondition((server != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
-    var walk = DataOwnerWalk(program: program, source: source, serials: serials)
+    var walk = DataOwnerWalk(program: program, source: source, serials: serials, server: server)
     try source.beginBulk(serials: serials)
-    for wave in PreparationOrder(program).waves {
+    for (number, wave) in PreparationOrder(program).waves.enumerated() {
       for event in try PreparationOrder.events(wave, bytes: source.requestBytes) {
         switch event {
         case .request(let step): try walk.request(step)
         case .collect(let step): try walk.collect(step)
         }
       }
+      if number == 0, let server { try walk.reverse(server.reverse) }
     }
     try walk.finish()
     try source.endBulk()

@@ -68,7 +68,8 @@ public struct CostModel: Sendable {
       result.steps.append(StepCost(index: index, name: name, operation: operation, cost: cost))
     }
 
-    func frame(_ scope: String) -> Selection { Selection(scope: scope, variant: nil, values: counts) }
+    let mode = program.deployment == .outsourced ? "outsourced" : "owned"
+    func frame(_ scope: String) -> Selection { Selection(scope: scope, variant: mode, values: counts) }
     var packing = PackingSymbols(program: program, bulk: bulk)
     // Stores are compared before a source is set up, and a bulk is committed after the source has ended it.
     if let store { try visit(nil, "begin", store.name, [(store, frame("begin"))]) }
@@ -136,26 +137,36 @@ public struct CostModel: Sendable {
   ) -> [PredictedMessage] {
     let bySteps = Dictionary(grouping: messages.filter { $0.step != nil }) { $0.step! }
     guard !bySteps.isEmpty else { return messages }
+    // Outsourced, linear steps are prepared again with the servers' places exchanged, after the first wave.
+    func isReverse(_ message: PredictedMessage) -> Bool {
+      message.message == "latticeMasks" && message.from == .modelOwner
+        || message.message == "latticeLinear" && message.from == .dataOwner
+    }
     func isRequest(_ message: PredictedMessage) -> Bool {
       switch program.steps[message.step!].operation {
+      case .linear where isReverse(message): message.from == .modelOwner
       case .linear, .activation: message.from == .dataOwner
       // Comparisons ask and answer in turns, when their turn has come.
       default: false
       }
     }
-    let steps = order.waves.flatMap { wave in
+    func events(_ wave: [Int], _ part: [Int: [PredictedMessage]]) -> [PredictedMessage] {
       PreparationOrder.events(wave) { step -> Int? in
         switch program.steps[step].operation {
-        case .linear, .activation: (bySteps[step] ?? []).filter(isRequest).reduce(0) { $0 + $1.payloadBytes }
+        case .linear, .activation: (part[step] ?? []).filter(isRequest).reduce(0) { $0 + $1.payloadBytes }
         default: nil
         }
       }.flatMap { event in
         switch event {
-        case .request(let step): (bySteps[step] ?? []).filter(isRequest)
-        case .collect(let step): (bySteps[step] ?? []).filter { !isRequest($0) }
+        case .request(let step): (part[step] ?? []).filter(isRequest)
+        case .collect(let step): (part[step] ?? []).filter { !isRequest($0) }
         }
       }
     }
+    let forward = bySteps.mapValues { $0.filter { !isReverse($0) } }
+    let steps =
+      events(order.waves[0], forward) + events(order.waves[0], bySteps.mapValues { $0.filter(isReverse) })
+      + events(order.waves[1], forward)
     return messages.prefix { $0.step == nil } + steps + messages.reversed().prefix { $0.step == nil }.reversed()
   }
 

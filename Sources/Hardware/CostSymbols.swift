@@ -15,6 +15,7 @@ enum CostSymbols {
     "subsample-pad": common.union(["kept"]),
     "output": common.union(["outputBytes"]),
     "change-ring": common,
+    "outsourced": common.union(["inputs", "inputMaskBytes", "outputs", "weights", "macs", "outputBytes"]),
     "comparison": common.union([
       "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
       "padPlanes",
@@ -26,17 +27,20 @@ enum CostSymbols {
   /// What sources may use beside: counts of a bulk that follow from how linear layers are packed.
   static let ofPacking: [String: Set<String>] = [
     "linear": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
+    "outsourced": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
     "x2act": ["transfers", "ciphertexts"],
   ]
   /// Lists that sources may sum over or send a frame for each entry of, with the symbols of an entry.
   static let lists: [String: [String: Set<String>]] = [
     "linear": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
+    "outsourced": ["inputs": ["free", "fixed"], "outputs": ["values", "terms"]],
     "x2act": ["transferFrames": ["tiles"]],
     "comparison": ["digitFrames": ["width"], "factorFrames": ["words"]],
   ]
   static let variants: [String: Set<String>] = [
     "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],
     "comparison": ["two", "four", "six", "eight"],
+    "outsourced": ["input", "opening", "linear", "output"], "begin": ["owned", "outsourced"],
   ]
   /// Calls of primitives, and the symbols of each.
   static let ofPrimitive: [String: [String: Set<String>]] = [
@@ -62,13 +66,31 @@ enum CostSymbols {
 
   /// The parts of a step of a valid program: one, or each run of a step of comparisons.
   static func parts(_ program: Program, _ index: Int) -> [Part] {
-    guard let stages = program.comparisonStages(index) else { return [resolve(program, index)] }
+    guard let stages = program.comparisonStages(index) else {
+      let part = resolve(program, index)
+      return program.deployment == .outsourced ? outsourced(program, index, part) : [part]
+    }
     // A clip compares each element twice, and draws its masks in two halves.
     var draws = 1
     if case .comparison(let spec) = program.steps[index].operation { draws = spec.function.comparisons }
     return stages.enumerated().map { number, stage in
       comparison(
         stage, draws: draws, finals: number == stages.count - 1 ? program.steps[index].tensor.shape.count : 0)
+    }
+  }
+
+  /// What servers do in place of input, linear step and output.
+  private static func outsourced(_ program: Program, _ index: Int, _ part: Part) -> [Part] {
+    switch program.steps[index].operation {
+    case .input: return [("outsourced", "input", part.values)]
+    case .output: return [("outsourced", "output", part.values)]
+    case .linear:
+      var values = part.values
+      let operand = program.steps[program.steps[index].inputs[0]].tensor
+      values["inputMaskBytes"] = operand.modulus == .field ? 16 : 8
+      let linear: Part = ("outsourced", "linear", values)
+      return program.openingSteps.contains(index) ? [("outsourced", "opening", values), linear] : [linear]
+    default: return [part]
     }
   }
 

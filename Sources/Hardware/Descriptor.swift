@@ -20,6 +20,9 @@ public enum CostParty: String, Codable, CaseIterable, Hashable, Sendable {
   case dataOwner = "data-owner"
   /// The trusted third process of the dealer's modes.
   case dealer
+  /// Outsourced, whoever shares an input to two servers; these are named by the places they take, server 0 that of the model
+  /// owner and server 1 that of the data owner.
+  case client
   /// In a primitive, which either party may run in either role: the end that offers.
   case sender
   /// The end that chooses.

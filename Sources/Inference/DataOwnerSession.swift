@@ -1,7 +1,7 @@
 public import Correlations
 public import MaterialStore
 public import Programs
-import Rings
+public import Rings
 public import Transport
 import TwoParty
 
@@ -12,6 +12,10 @@ public final class DataOwnerSession {
   private let channel: FramedChannel
   private let program: Program
   private let source: any DataOwnerSource
+  /// Outsourced: what server 1 has, and what it multiplies with.
+  private let server: ServerOne?
+  private let linear: [Int: LinearOperator]
+  private let workspace = LinearWorkspace()
   private let limits: SessionLimits
   private let comparisons: [Int: ComparisonSchedule]
   private let store: StoreSession?
@@ -32,12 +36,17 @@ public final class DataOwnerSession {
   ///   - channel: to the model owner, after the hello.
   ///   - program: validated.
   ///   - source: where material comes from.
+  ///   - server: what server 1 has beside, where the program is one for shares; else nil.
   ///   - store: where it waits; without one it waits in memory and is gone with the session.
   /// - Throws: what the source throws.
   public init(
-    channel: FramedChannel, program: Program, source: any DataOwnerSource, store: StoreSession? = nil,
-    limits: SessionLimits = SessionLimits()
+    channel: FramedChannel, program: Program, source: any DataOwnerSource, server: ServerOne? = nil,
+    store: StoreSession? = nil, limits: SessionLimits = SessionLimits()
   ) throws {
+    guard (server != nil) == (program.deployment == .outsourced), server.map({ $0.share.program == program }) ?? true
+    else { throw InferenceError.modelDoesNotFit(step: 0, reason: "a program for shares runs with a share of its own") }
+    self.server = server
+    linear = server?.share.linearOperators ?? [:]
     self.channel = channel
     self.program = program
     self.source = source
@@ -47,6 +56,7 @@ public final class DataOwnerSession {
     comparisons = program.comparisonSchedules
     rowBytes = DataOwnerMaterial.byteCount(program)
     try source.begin(program: program)
+    if let server { try server.reverse.begin(program: program.reversed, weights: server.share) }
   }
 
   /// Inferences prepared and not used, in memory and in the store.
@@ -87,7 +97,8 @@ public final class DataOwnerSession {
     let range = SerialRange(serials)
     try channel.send(.prepare, range.bytes)
     var failure: (any Error)?
-    try Preparation.dataOwner(program: program, source: source, serials: serials) { material in
+    let part = server.map { ServerOnePreparation(reverse: $0.reverse, activations: $0.share.activations) }
+    try Preparation.dataOwner(program: program, source: source, serials: serials, server: part) { material in
       let serial = material.serial
       guard let store else {
         pool.add(material, serial: serial)
@@ -112,15 +123,38 @@ public final class DataOwnerSession {
   /// - Throws: `TransportError`, `CorrelationError`, `TwoPartyError`, ``InferenceError``. After an error other than of the input the
   ///   session is over, and the query's material is spent.
   public func infer(_ samples: [[Int64]]) throws -> [[Int64]] {
-    guard !isEnded else { throw InferenceError.sessionEnded }
-    guard (1...limits.maximumBatch).contains(samples.count) else {
-      throw InferenceError.invalidBatch(count: samples.count, limit: limits.maximumBatch)
-    }
+    precondition(server == nil, "server 1 knows no input")
+    try check(batch: samples.count)
     for (index, sample) in samples.enumerated() where sample.count != program.input.shape.count {
       throw InferenceError.wrongInputSize(sample: index, found: sample.count, expected: program.input.shape.count)
     }
     try provide(samples.count)
     return try guarded { try ask(samples) }
+  }
+
+  /// Runs one query on shares, outsourced. Material that is missing is prepared first.
+  ///
+  /// - Parameters:
+  ///   - shares: x1 of each sample, reduced words of the input's ring.
+  ///   - name: under which server 0 has the other share.
+  /// - Returns: this server's share of the result, for the client.
+  /// - Throws: as ``infer(_:)``; ``InferenceError/shareMissing`` where server 0 has none: then the session goes on.
+  public func infer(shares: [SecretWords], name: SharedQueryName) throws -> SecretBytes {
+    precondition(server != nil, "shares are for servers")
+    try check(batch: shares.count)
+    for (index, share) in shares.enumerated() where share.count != program.input.shape.count {
+      throw InferenceError.wrongInputSize(sample: index, found: share.count, expected: program.input.shape.count)
+    }
+    try provide(shares.count)
+    guard let output = try guarded({ try ask(shares, name) }) else { throw InferenceError.shareMissing }
+    return output
+  }
+
+  private func check(batch: Int) throws {
+    guard !isEnded else { throw InferenceError.sessionEnded }
+    guard (1...limits.maximumBatch).contains(batch) else {
+      throw InferenceError.invalidBatch(count: batch, limit: limits.maximumBatch)
+    }
   }
 
   /// Sees that the pool holds `count` inferences: out of the store, and what it lacks prepared on demand.
@@ -172,36 +206,85 @@ public final class DataOwnerSession {
   }
 
   private func ask(_ samples: [[Int64]]) throws -> [[Int64]] {
-    let first = pool.nextSerial
-    let serials = first..<(first + UInt64(samples.count))
-    var materials = MaterialBatch<DataOwnerMaterial>(capacity: samples.count)
-    for serial in serials { materials.append(try pool.take(serial: serial)) }
-    var masks: [SecretWords] = []
-    for sample in samples.indices { masks.append(try materials.withMutable(sample) { try $0.takeInputMask() }) }
-    try channel.send(.query, SerialRange(serials).bytes, flush: false)
+    let range = SerialRange(pool.nextSerial..<pool.nextSerial + UInt64(samples.count))
+    var materials = try takeMaterial(range)
+    let masks = try takeMasks(&materials)
+    try channel.send(.query, range.bytes, flush: false)
     try InputOperator.send(samples, masks: masks, modulus: program.input.modulus, channel: channel)
-    for index in program.steps.indices {
-      if let schedule = comparisons[index] {
-        try ComparisonStep.dataOwner(schedule: schedule, samples: samples.count, channel: channel) { stage, sample in
-          try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) }
-        }
-      }
-      guard case .activation(let spec) = program.steps[index].operation else { continue }
-      var parts = MaterialBatch<DataOwnerActivationMaterial>(capacity: samples.count)
-      for sample in samples.indices { parts.append(try materials.withMutable(sample) { try $0.takeActivation(index) }) }
-      let tensor = program.steps[index].tensor
-      try ActivationDataOwner(channel: channel, spec: spec, output: tensor.modulus).run(
-        elementsPerSample: tensor.shape.count, materials: parts)
-    }
-    guard case .output(let dropped) = program.steps[program.steps.count - 1].operation else {
-      preconditionFailure("a validated program ends with its output")
-    }
-    var shares: [SecretWords] = []
-    for sample in samples.indices { shares.append(try materials.withMutable(sample) { try $0.takeOutputShare() }) }
+    let (shares, dropped) = try run(&materials)
     let results = try OutputOperator.receive(shares, droppedBits: dropped, channel: channel)
     statistics.queries += 1
     statistics.samples += samples.count
     return results
+  }
+
+  /// - Returns: nil where server 0 lacks the other share; the material is spent all the same.
+  private func ask(_ shares: [SecretWords], _ name: SharedQueryName) throws -> SecretBytes? {
+    let range = SerialRange(pool.nextSerial..<pool.nextSerial + UInt64(shares.count))
+    var materials = try takeMaterial(range)
+    let masks = try takeMasks(&materials)
+    try channel.send(.sharedQuery, SharedQuery(range: range, name: name).bytes, flush: false)
+    try InputOperator.send(shares, masks: masks, modulus: program.input.modulus, channel: channel)
+    guard try channel.receive(.queryVerdict, byteCount: 1)[0] == 1 else { return nil }
+    let (outputs, dropped) = try run(&materials)
+    statistics.queries += 1
+    statistics.samples += shares.count
+    return OutputOperator.encode(outputs, droppedBits: dropped)
+  }
+
+  private func takeMaterial(_ range: SerialRange) throws -> MaterialBatch<DataOwnerMaterial> {
+    var materials = MaterialBatch<DataOwnerMaterial>(capacity: range.serials.count)
+    for serial in range.serials { materials.append(try pool.take(serial: serial)) }
+    return materials
+  }
+
+  private func takeMasks(_ materials: inout MaterialBatch<DataOwnerMaterial>) throws -> [SecretWords] {
+    try (0..<materials.count).map { try materials.withMutable($0) { try $0.takeInputMask() } }
+  }
+
+  /// All steps between input and output.
+  /// - Returns: this party's shares of the output, and the bits that they lose.
+  private func run(_ materials: inout MaterialBatch<DataOwnerMaterial>) throws -> ([SecretWords], Int) {
+    let batch = materials.count
+    var opened: [Int: [SecretWords]] = [:]
+    let lastUses = program.lastUses()
+    for (index, step) in program.steps.enumerated() {
+      switch step.operation {
+      case .linear where server != nil:
+        try sharedLinear(index, operand: step.inputs[0], &opened, &materials)
+        if lastUses[step.inputs[0]] == index { opened[step.inputs[0]] = nil }
+      case .comparison, .maxPool, .argMax:
+        try ComparisonStep.dataOwner(schedule: comparisons[index]!, samples: batch, channel: channel) { stage, sample in
+          try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) }
+        }
+      case .activation(let spec):
+        var parts = MaterialBatch<DataOwnerActivationMaterial>(capacity: batch)
+        for sample in 0..<batch { parts.append(try materials.withMutable(sample) { try $0.takeActivation(index) }) }
+        try ActivationDataOwner(channel: channel, spec: spec, output: step.tensor.modulus).run(
+          elementsPerSample: step.tensor.shape.count, materials: parts)
+      default: break
+      }
+    }
+    guard case .output(let dropped) = program.steps[program.steps.count - 1].operation else {
+      preconditionFailure("a validated program ends with its output")
+    }
+    let shares = try (0..<batch).map { try materials.withMutable($0) { try $0.takeOutputShare() } }
+    return (shares, dropped)
+  }
+
+  /// Server 1's part of a linear step.
+  private func sharedLinear(
+    _ index: Int, operand: Int, _ opened: inout [Int: [SecretWords]],
+    _ materials: inout MaterialBatch<DataOwnerMaterial>
+  ) throws {
+    if opened[operand] == nil {
+      let shares = try (0..<materials.count).map { try materials.withMutable($0) { try $0.takeOpened(index) } }
+      opened[operand] = try OutsourcedLinear.receiveOpening(
+        shares, modulus: program.steps[operand].tensor.modulus, channel: channel)
+    }
+    let masks = try (0..<materials.count).map { try materials.withMutable($0) { try $0.takeLinear(index) } }
+    try OutsourcedLinear.server1(
+      linear[index]!, operands: opened[operand]!, masks: masks, workspace: workspace, channel: channel)
   }
 
   /// Leaves in good order. What was prepared and not used is gone.
@@ -210,6 +293,7 @@ public final class DataOwnerSession {
     isEnded = true
     try? channel.send(.goodbye, [])
     source.end()
+    server?.reverse.end()
     channel.close()
   }
 
@@ -219,6 +303,7 @@ public final class DataOwnerSession {
       isEnded = true
       store?.abandon()
       source.end()
+      server?.reverse.end()
       channel.close()
       throw error
     }

@@ -16,6 +16,8 @@ public enum InferenceError: Error, CustomStringConvertible, Equatable {
   case storeFull(asked: Int, held: Int, limit: Int)
   /// The session ended before.
   case sessionEnded
+  /// Outsourced: server 0 has no share of the input under the query's name.
+  case shareMissing
 
   /// A sentence for people.
   public var description: String {
@@ -28,6 +30,8 @@ public enum InferenceError: Error, CustomStringConvertible, Equatable {
     case .storeFull(let asked, let held, let limit):
       "\(asked) more inferences were to be prepared while \(held) are held, and a session holds \(limit) at most."
     case .sessionEnded: "This session has ended; open a new one."
+    case .shareMissing:
+      "The other server holds no share of this query's input: the client gives it its share first, and asks again."
     }
   }
 }
@@ -56,7 +60,12 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   let activations: [Int: ActivationCoefficients]
   /// Runs of each step of comparisons.
   let comparisons: [Int: ComparisonSchedule]
-  private let weights: [Int: [Int32]]
+  private let weights: Weights
+
+  private enum Weights: Sendable {
+    case quantized([Int: [Int32]])
+    case share(ServerShare)
+  }
 
   /// Packs the weights for the kernels.
   ///
@@ -69,6 +78,9 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients], salt: [UInt8]
   ) throws {
     try program.validate()
+    guard program.deployment == .owned else {
+      throw InferenceError.modelDoesNotFit(step: 0, reason: "it is a program for shares of a model")
+    }
     self.program = program
     let hash = SHA256()
     hash.update(Array("polympc quantized weights v1".utf8))
@@ -97,12 +109,25 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     self.linear = operators
     self.activations = activations
     comparisons = program.comparisonSchedules
-    weights = kept
+    weights = .quantized(kept)
     weightsDigest = hash.digest().bytes
   }
 
+  /// Takes a server's share of a model: server 0 computes with it as a model owner does with a model.
+  public init(_ share: ServerShare) {
+    program = share.program
+    linear = share.linearOperators
+    activations = share.activations.mapValues { ActivationCoefficients(kappa: $0.kappa, constant: $0.constant) }
+    comparisons = program.comparisonSchedules
+    weights = .share(share)
+    weightsDigest = share.weightsDigest
+  }
+
   /// Lends the weights of a linear step.
-  public func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R {
-    try weights[step]!.withUnsafeBufferPointer(body)
+  public func withWeights<R>(ofStep step: Int, _ body: (LayerWeights) throws -> R) rethrows -> R {
+    switch weights {
+    case .quantized(let weights): try weights[step]!.withUnsafeBufferPointer { try body(.quantized($0)) }
+    case .share(let share): try share.withWeights(ofStep: step, body)
+    }
   }
 }

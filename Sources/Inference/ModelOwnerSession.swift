@@ -12,6 +12,8 @@ public final class ModelOwnerSession {
   private let channel: FramedChannel
   private let model: ModelOwnerModel
   private let source: any ModelOwnerSource
+  /// Outsourced: the source of the reverse run, and where clients' shares are.
+  private let server: ServerZero?
   private let limits: SessionLimits
   private let workspace = LinearWorkspace()
   private var pool = MaterialPool<ModelOwnerMaterial>()
@@ -27,11 +29,14 @@ public final class ModelOwnerSession {
   /// - Parameters:
   ///   - channel: to the data owner, after the hello.
   ///   - source: where material comes from.
+  ///   - server: what server 0 has beside, where the model is a share of one; else nil.
   ///   - store: where it waits; without one it waits in memory and is gone with the session.
   public init(
-    channel: FramedChannel, model: ModelOwnerModel, source: any ModelOwnerSource, store: StoreSession? = nil,
-    limits: SessionLimits = SessionLimits()
+    channel: FramedChannel, model: ModelOwnerModel, source: any ModelOwnerSource, server: ServerZero? = nil,
+    store: StoreSession? = nil, limits: SessionLimits = SessionLimits()
   ) {
+    precondition((server != nil) == (model.program.deployment == .outsourced), "shares of a model are for servers")
+    self.server = server
     self.channel = channel
     self.model = model
     self.source = source
@@ -54,13 +59,14 @@ public final class ModelOwnerSession {
     defer {
       store?.abandon()
       source.end()
+      server?.reverse.end()
     }
     try source.begin(program: model.program, weights: model)
+    try server?.reverse.begin(program: model.program.reversed)
     while true {
       while !(try channel.waitReadable(timeout: .milliseconds(500))) { if shouldStop() { return } }
-      var allowed: [FrameKind: Int] = [
-        .prepare: SerialRange.byteCount, .query: SerialRange.byteCount, .goodbye: 0,
-      ]
+      var allowed: [FrameKind: Int] = [.prepare: SerialRange.byteCount, .goodbye: 0]
+      allowed[server == nil ? .query : .sharedQuery] = server == nil ? SerialRange.byteCount : SharedQuery.byteCount
       if store != nil { allowed[.storeTake] = 4 }
       let (kind, payload) = try channel.receiveAny(allowed)
       switch kind {
@@ -70,6 +76,10 @@ public final class ModelOwnerSession {
         let range = try SerialRange(payload)
         try answer(range)
         didAnswer(range.serials.count)
+        if shouldStop() { return }
+      case .sharedQuery:
+        let query = try SharedQuery(payload)
+        if try answer(query.range, shared: query.name) { didAnswer(query.range.serials.count) }
         if shouldStop() { return }
       default: return
       }
@@ -92,7 +102,9 @@ public final class ModelOwnerSession {
     }
     let program = model.program
     var failure: (any Error)?
-    try Preparation.modelOwner(program: program, source: source, serials: range.serials) { material in
+    try Preparation.modelOwner(
+      program: program, source: source, serials: range.serials, reverse: server?.reverse
+    ) { material in
       let serial = material.serial
       guard let store else {
         pool.add(material, serial: serial)
@@ -116,7 +128,9 @@ public final class ModelOwnerSession {
     }
   }
 
-  private func answer(_ range: SerialRange) throws {
+  /// - Parameter shared: the query's name, outsourced.
+  /// - Returns: whether there was an answer: not where the client's share is missing.
+  @discardableResult private func answer(_ range: SerialRange, shared: SharedQueryName? = nil) throws -> Bool {
     let batch = range.serials.count
     guard batch <= limits.maximumBatch else {
       throw InferenceError.invalidBatch(count: batch, limit: limits.maximumBatch)
@@ -125,12 +139,21 @@ public final class ModelOwnerSession {
     for serial in range.serials { materials.append(try pool.take(serial: serial)) }
     let program = model.program
     let lastUses = program.lastUses()
+    let opening = server == nil ? [] : program.openingSteps
     var shares = [[SecretWords]](repeating: [], count: program.steps.count)
     for (index, step) in program.steps.enumerated() {
       switch step.operation {
       case .input:
         shares[index] = try InputOperator.receive(
           batch: batch, count: step.tensor.shape.count, modulus: step.tensor.modulus, channel: channel)
+        if let shared {
+          let input = server?.clients.input(of: shared, samples: batch)
+          try channel.send(.queryVerdict, [input == nil ? 0 : 1], flush: false)
+          guard let input else { return false }
+          add(input, to: shares[index], step.tensor.modulus)
+        }
+      case .linear where server != nil:
+        shares[index] = try sharedLinear(index, shares[step.inputs[0]], opens: opening.contains(index), &materials)
       case .linear:
         shares[index] = try linear(index, shares[step.inputs[0]], &materials)
       case .activation(let spec):
@@ -145,6 +168,9 @@ public final class ModelOwnerSession {
           program: program, step: index, schedule: model.comparisons[index]!, shares: shares[step.inputs[0]],
           channel: channel
         ) { stage, sample in try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) } }
+      case .output(let dropped) where shared != nil:
+        server?.clients.deliver(
+          OutputOperator.encode(shares[step.inputs[0]], droppedBits: dropped), of: shared!)
       case .output(let dropped):
         try OutputOperator.send(shares[step.inputs[0]], droppedBits: dropped, channel: channel)
       case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing:
@@ -156,15 +182,34 @@ public final class ModelOwnerSession {
     }
     statistics.queries += 1
     statistics.samples += batch
+    return true
+  }
+
+  private func add(_ words: [SecretWords], to shares: [SecretWords], _ modulus: ModulusKind) {
+    for (share, own) in zip(shares, words) {
+      Elementwise.add(modulus, share.pointer, own.pointer, count: share.count, output: share.pointer)
+    }
+  }
+
+  private func sharedLinear(
+    _ index: Int, _ operands: [SecretWords], opens: Bool, _ materials: inout MaterialBatch<ModelOwnerMaterial>
+  ) throws -> [SecretWords] {
+    var (masks, opening): ([SecretWords], [SecretWords]) = ([], [])
+    for sample in operands.indices {
+      masks.append(try materials.withMutable(sample) { try $0.takeLinear(index) })
+      if opens { opening.append(try materials.withMutable(sample) { try $0.takeOpened(index) }) }
+    }
+    return try OutsourcedLinear.server0(
+      model.linear[index]!, operands: operands,
+      operandModulus: model.program.steps[model.program.steps[index].inputs[0]].tensor.modulus,
+      opening: opens ? opening : nil, masks: masks, workspace: workspace, channel: channel)
   }
 
   private func linear(
     _ index: Int, _ operands: [SecretWords], _ materials: inout MaterialBatch<ModelOwnerMaterial>
   ) throws -> [SecretWords] {
-    let step = model.linear[index]!
-    return try operands.enumerated().map { sample, operand in
-      let mask = try materials.withMutable(sample) { try $0.takeLinear(index) }
-      return step.apply(operand, mask: mask, workspace: workspace)
-    }
+    var masks: [SecretWords] = []
+    for sample in operands.indices { masks.append(try materials.withMutable(sample) { try $0.takeLinear(index) }) }
+    return model.linear[index]!.apply(operands, masks: masks, workspace: workspace)
   }
 }

@@ -40,6 +40,14 @@ public final class WeightTransformCache: Sendable {
   }
 }
 
+/// The weights of a linear layer, OIHW.
+public enum ResponseWeights {
+  /// Small integers.
+  case quantized(UnsafePointer<Int32>)
+  /// Words of the layer's ring, each by its representative nearest zero.
+  case centered(UnsafePointer<Int64>)
+}
+
 extension Responder {
   /// Answers a linear layer for all inferences of a packing.
   ///
@@ -47,13 +55,13 @@ extension Responder {
   /// transformed once a call.
   /// - Parameters:
   ///   - inputs: one ciphertext an input polynomial, from ``CiphertextReader``.
-  ///   - weights: OIHW.
+  ///   - weights: the layer's.
   ///   - workers: compute; the bytes do not depend on their number.
   ///   - shares: one CHW result an inference; receives the model owner's share.
   ///   - send: receives the bytes of the responses, by number of the output polynomial.
   public func respondLinear(
     step: Int, packing: LinearPacking, modulus: ModulusKind, inputs: [SecretWords],
-    weights: UnsafePointer<Int32>, cache: WeightTransformCache, flood: Flood, format: ResponseFormat,
+    weights: ResponseWeights, cache: WeightTransformCache, flood: Flood, format: ResponseFormat,
     workers: WorkerPool, shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
   ) throws {
     let groups = packing.responseGroups()
@@ -78,8 +86,19 @@ extension Responder {
     }
   }
 
+  /// The same for small weights.
+  public func respondLinear(
+    step: Int, packing: LinearPacking, modulus: ModulusKind, inputs: [SecretWords], weights: UnsafePointer<Int32>,
+    cache: WeightTransformCache, flood: Flood, format: ResponseFormat, workers: WorkerPool,
+    shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
+  ) throws {
+    try respondLinear(
+      step: step, packing: packing, modulus: modulus, inputs: inputs, weights: .quantized(weights), cache: cache,
+      flood: flood, format: format, workers: workers, shares: shares, send: send)
+  }
+
   private func sum(
-    _ group: [Int], step: Int, packing: LinearPacking, inputs: [SecretWords], weights: UnsafePointer<Int32>,
+    _ group: [Int], step: Int, packing: LinearPacking, inputs: [SecretWords], weights: ResponseWeights,
     cache: WeightTransformCache
   ) -> [ProductSum] {
     let ring = context
@@ -110,12 +129,20 @@ extension Responder {
 
 extension RingContext {
   /// A weight polynomial's transform.
-  func weightTransform(_ packing: LinearPacking, _ weight: Int, _ weights: UnsafePointer<Int32>) -> SecretWords {
-    let values = SecretWords(uninitialized: (degree + 1) / 2)
+  func weightTransform(_ packing: LinearPacking, _ weight: Int, _ weights: ResponseWeights) -> SecretWords {
+    let values = SecretWords(uninitialized: degree)
     let out = SecretWords(uninitialized: words)
-    values.pointer.withMemoryRebound(to: Int32.self, capacity: degree) {
-      packing.fill(weight: weight, from: weights, into: $0)
-      residues($0, out.pointer)
+    switch weights {
+    case .quantized(let weights):
+      values.pointer.withMemoryRebound(to: Int32.self, capacity: degree) {
+        packing.fill(weight: weight, from: weights, into: $0)
+        residues($0, out.pointer)
+      }
+    case .centered(let weights):
+      values.pointer.withMemoryRebound(to: Int64.self, capacity: degree) {
+        packing.fill(weight: weight, from: weights, into: $0)
+        residues($0, out.pointer)
+      }
     }
     forward(out.pointer)
     return out

@@ -35,6 +35,15 @@ public struct NoiseUse: Hashable, Sendable {
     return try linear(weightNorm: Double(terms).squareRoot() * Double(weightBound))
   }
 
+  /// A linear correlation with at most `terms` weights that meet in one output coefficient, each any word of the plaintext
+  /// modulus, centred: shares of weights. The bound is that of the worst words.
+  /// - Throws: ``NoiseBudgetError/weights``.
+  public static func linearShares(terms: Int) throws(NoiseBudgetError) -> NoiseUse {
+    guard (1...1 << 24).contains(terms) else { throw .weights }
+    return NoiseUse(
+      factors: .weights(norm: Double(terms).squareRoot() * 0x1p63), switchedBits: 70, lowBits: 0, isExact: false)
+  }
+
   /// An oblivious linear evaluation alpha c - u in slots, exact: alpha is one uniform polynomial.
   public static let ole = NoiseUse(factors: .uniform, switchedBits: 74, lowBits: 3, isExact: true)
 

@@ -83,6 +83,12 @@ public final class RingContext: @unchecked Sendable {
     for (index, q) in primes.enumerated() { ck_residue_signed(q, degree, values, out + index * degree) }
   }
 
+  /// Residues of any signed integers.
+  func residues(_ values: UnsafePointer<Int64>, _ out: UnsafeMutablePointer<UInt64>) {
+    note(.reduce, words)
+    for (index, q) in primes.enumerated() { ck_residue_signed64(q, degree, values, out + index * degree) }
+  }
+
   /// Counts an operation.
   func note(_ operation: LatticeOperation, _ count: Int) { counter?.add(operation.rawValue, count) }
 

@@ -37,6 +37,17 @@ extension LinearPacking {
   ///   - weights: the layer's weights in OIHW order, each below 2^30 in magnitude.
   ///   - coefficients: receives N signed integers.
   public func fill(weight: Int, from weights: UnsafePointer<Int32>, into coefficients: UnsafeMutablePointer<Int32>) {
+    write(weight, weights, coefficients)
+  }
+
+  /// The same for full words, centred; the negative of -2^63 is itself, which is the same mod 2^64.
+  public func fill(weight: Int, from weights: UnsafePointer<Int64>, into coefficients: UnsafeMutablePointer<Int64>) {
+    write(weight, weights, coefficients)
+  }
+
+  private func write<W: FixedWidthInteger>(
+    _ weight: Int, _ weights: UnsafePointer<W>, _ coefficients: UnsafeMutablePointer<W>
+  ) {
     let set = sets[sets.lastIndex { $0.firstWeight <= weight }!]
     let index = weight - set.firstWeight
     let block = Self.lastIndex(in: set.weightsBefore, notAbove: index)
@@ -58,8 +69,8 @@ extension LinearPacking {
   }
 
   /// Adds one virtual channel's taps, at exponents that fall from `exponent`.
-  private func place(
-    _ virtual: Int, _ kernel: UnsafePointer<Int32>, at exponent: Int, _ coefficients: UnsafeMutablePointer<Int32>
+  private func place<W: FixedWidthInteger>(
+    _ virtual: Int, _ kernel: UnsafePointer<W>, at exponent: Int, _ coefficients: UnsafeMutablePointer<W>
   ) {
     let (row, column) = phases(of: virtual)
     let mask = degree - 1

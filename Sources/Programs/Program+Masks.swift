@@ -1,7 +1,9 @@
 extension Program {
   /// The linear step that chooses the masks of a tensor by encrypting them, if one does: the first that reads it, where its
   /// masks are drawn and not computed. Parties that prepare by lattices follow it, and costs are predicted from it.
+  /// None does where weights are full words: what is left of a ciphertext then is too wide for its format.
   public func maskChooser(ofTensor tensor: Int) -> Int? {
+    guard !sharesWeights else { return nil }
     switch steps[tensor].operation {
     case .input, .activation, .comparison, .maxPool: break
     default: return nil

@@ -42,7 +42,7 @@ extension Program {
     guard steps.count <= Self.maximumSteps else {
       throw ProgramError.tooLarge(what: "steps", found: steps.count, limit: Self.maximumSteps)
     }
-    try validateEnds()
+    if deployment == .reversed { try validateReversed() } else { try validateEnds() }
     var elements = 0
     for index in steps.indices {
       let shape = steps[index].tensor.shape
@@ -79,6 +79,21 @@ extension Program {
     for step in steps.dropFirst().dropLast() {
       if step.operation == .input { throw ProgramError.missingEnds }
       if case .output = step.operation { throw ProgramError.missingEnds }
+    }
+  }
+
+  /// Linear steps on drawn tensors, and nothing else.
+  private func validateReversed() throws {
+    guard !steps.isEmpty else { throw ProgramError.missingEnds }
+    for (index, step) in steps.enumerated() {
+      switch step.operation {
+      case .input: continue
+      case .linear:
+        guard let operand = step.inputs.first, (0..<index).contains(operand), steps[operand].operation == .input else {
+          throw invalid(index, "what is prepared in reverse reads drawn tensors only")
+        }
+      default: throw invalid(index, "what is prepared in reverse has linear steps only")
+      }
     }
   }
 

@@ -124,12 +124,21 @@ public struct Program: Codable, Hashable, Sendable {
   public var name: String
   /// The steps.
   public var steps: [Step]
+  // Absent where the parties own model and input, as in files that were written before there was a choice.
+  private var mode: Deployment?
 
   /// Makes a program; nothing is checked yet.
-  public init(name: String, steps: [Step]) {
+  public init(name: String, steps: [Step], deployment: Deployment = .owned) {
     self.version = Self.currentVersion
     self.name = name
     self.steps = steps
+    self.deployment = deployment
+  }
+
+  /// Who holds what.
+  public var deployment: Deployment {
+    get { mode ?? .owned }
+    set { mode = newValue == .owned ? nil : newValue }
   }
 
   /// The tensor that the data owner hands in.

@@ -21,6 +21,18 @@ public struct ActivationCoefficients: Sendable {
     self.k = k.map { PrimeField.reduce(signed: $0) }
     self.constant = constant.map { PrimeField.reduce(signed: $0) }
   }
+
+  /// Server 0's, outsourced: k = 2 kappa0 and e0 + kappa0^2, so that Y = (z + kappa)^2 + e.
+  ///
+  /// - Parameters:
+  ///   - kappa: kappa0 mod p.
+  ///   - constant: e0 mod p.
+  public init(kappa: SecretWords, constant: SecretWords) {
+    precondition(kappa.count == constant.count && kappa.count > 0)
+    k = kappa.buffer.map { PrimeField.add($0, $0) }
+    self.constant = zip(kappa.buffer, constant.buffer).map { PrimeField.add($1, PrimeField.multiply($0, $0)) }
+    withExtendedLifetime((kappa, constant)) {}
+  }
 }
 
 /// X2act at the model owner: opens d, receives the answers, closes with its share x - r' of the output.

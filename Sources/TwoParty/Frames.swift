@@ -1,3 +1,5 @@
+import Correlations
+import Rings
 public import Transport
 
 extension FrameKind {
@@ -11,6 +13,42 @@ extension FrameKind {
   public static let activationAnswer = FrameKind(rawValue: 0x33)
   /// Model owner -> data owner: its share of the output without the low bits.
   public static let output = FrameKind(rawValue: 0x34)
+}
+
+extension FrameKind {
+  // Outsourced (Protocols/outsourced/spec.md).
+  /// Server 1 -> server 0, 60 bytes: first serial and batch of a query, the client and its number of it.
+  public static let sharedQuery = FrameKind(rawValue: 0x38)
+  /// Server 0 -> server 1, 1 byte: whether it holds the client's share.
+  public static let queryVerdict = FrameKind(rawValue: 0x39)
+  /// Server 0 -> server 1: x0 - r~, 8 bytes an element.
+  public static let linearOpen = FrameKind(rawValue: 0x3a)
+  /// Server 1 -> server 0: its part of a linear step, less its share, 8 bytes an output.
+  public static let linearAnswer = FrameKind(rawValue: 0x3b)
+}
+
+extension FramedChannel {
+  /// Sends words of a batch in one frame.
+  func sendWords(_ kind: FrameKind, _ samples: [SecretWords]) throws {
+    try beginSend(kind, byteCount: 8 * samples.reduce(0) { $0 + $1.count })
+    for words in samples { try write(UnsafeRawBufferPointer(words.buffer)) }
+    try endSend()
+  }
+
+  /// Receives words of a batch in one frame; those of F_p are checked to be reduced.
+  func receiveWords(_ kind: FrameKind, batch: Int, count: Int, modulus: ModulusKind, message: String) throws
+    -> [SecretWords]
+  {
+    try beginReceive(kind, byteCount: 8 * count * batch)
+    let samples = try (0..<batch).map { _ in
+      let words = SecretWords(uninitialized: count)
+      try read(into: UnsafeMutableRawBufferPointer(words.buffer))
+      guard modulus == .word || words.areReduced else { throw TwoPartyError.wordNotReduced(message: message) }
+      return words
+    }
+    endReceive()
+    return samples
+  }
 }
 
 /// What went wrong in an online operator.

@@ -27,6 +27,22 @@ public enum InputOperator {
     try channel.endSend()
   }
 
+  /// Server 1's side, outsourced: sends x1 - r.
+  ///
+  /// - Parameters:
+  ///   - shares: x1 of each sample, reduced words.
+  ///   - masks: r of each sample.
+  public static func send(
+    _ shares: [SecretWords], masks: [SecretWords], modulus: ModulusKind, channel: FramedChannel
+  ) throws {
+    let differences = zip(shares, masks).map { share, mask in
+      let words = SecretWords(uninitialized: mask.count)
+      Elementwise.subtract(modulus, share.pointer, mask.pointer, count: mask.count, output: words.pointer)
+      return words
+    }
+    try channel.sendWords(.maskedInput, differences)
+  }
+
   private static func subtract<M: Modulus>(
     _ modulus: M.Type, _ sample: [Int64], _ mask: SecretWords, _ masked: SecretWords
   ) {
@@ -40,15 +56,7 @@ public enum InputOperator {
   public static func receive(batch: Int, count: Int, modulus: ModulusKind, channel: FramedChannel) throws
     -> [SecretWords]
   {
-    try channel.beginReceive(.maskedInput, byteCount: 8 * count * batch)
-    let samples = try (0..<batch).map { _ in
-      let words = SecretWords(uninitialized: count)
-      try channel.read(into: UnsafeMutableRawBufferPointer(words.buffer))
-      guard modulus == .word || words.areReduced else { throw TwoPartyError.wordNotReduced(message: "masked input") }
-      return words
-    }
-    channel.endReceive()
-    return samples
+    try channel.receiveWords(.maskedInput, batch: batch, count: count, modulus: modulus, message: "masked input")
   }
 }
 
@@ -57,6 +65,11 @@ public enum InputOperator {
 public enum OutputOperator {
   /// The model owner's side: ceil((64 - droppedBits) / 8) bytes an element.
   public static func send(_ shares: [SecretWords], droppedBits: Int, channel: FramedChannel) throws {
+    try channel.send(.output, UnsafeRawBufferPointer(encode(shares, droppedBits: droppedBits).buffer))
+  }
+
+  /// A party's shares without their low bits, ceil((64 - droppedBits) / 8) bytes an element: a server's message to the client.
+  public static func encode(_ shares: [SecretWords], droppedBits: Int) -> SecretBytes {
     let width = (64 - droppedBits + 7) / 8
     let count = shares.reduce(0) { $0 + $1.count }
     let bytes = SecretBytes(uninitialized: width * count)
@@ -68,7 +81,28 @@ public enum OutputOperator {
         position += width
       }
     }
-    try channel.send(.output, UnsafeRawBufferPointer(bytes.buffer))
+    return bytes
+  }
+
+  /// The client's side: adds what both servers sent.
+  ///
+  /// - Parameters:
+  ///   - first: one server's bytes, as ``encode(_:droppedBits:)`` wrote them; equally long with the other's.
+  ///   - samples: in how many equal parts the result falls.
+  /// - Returns: the results as signed integers, off by at most one unit.
+  public static func combine(_ first: [UInt8], _ second: [UInt8], samples: Int, droppedBits: Int) -> [[Int64]] {
+    let width = (64 - droppedBits + 7) / 8
+    precondition(first.count == second.count && first.count % (samples * width) == 0)
+    func word(_ bytes: [UInt8], _ index: Int) -> UInt64 {
+      (0..<width).reduce(0) { $0 | UInt64(bytes[index * width + $1]) << UInt64(8 * $1) }
+    }
+    let count = first.count / width / samples
+    return (0..<samples).map { sample in
+      (sample * count..<(sample + 1) * count).map { index in
+        let sum = word(first, index) &+ word(second, index)
+        return Int64(bitPattern: sum << UInt64(droppedBits)) >> Int64(droppedBits)
+      }
+    }
   }
 
   /// The data owner's side.

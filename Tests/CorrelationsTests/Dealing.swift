@@ -22,8 +22,8 @@ final class RandomWeights: WeightProvider, Sendable {
     weightsDigest = random.bytes(32)
   }
 
-  func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R {
-    try weights[step]!.withUnsafeBufferPointer(body)
+  func withWeights<R>(ofStep step: Int, _ body: (LayerWeights) throws -> R) rethrows -> R {
+    try weights[step]!.withUnsafeBufferPointer { try body(.quantized($0)) }
   }
 }
 

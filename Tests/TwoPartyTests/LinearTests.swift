@@ -33,7 +33,7 @@ struct LinearTests {
     let masked = zip(x, r).map { Plain.add(modulus, $0, Plain.negate(modulus, $1)) }
     let step = LinearOperator(
       modulus: modulus, weights: try PackedWeights(geometry: geometry, weights: weights), bias: bias)
-    let z0 = step.apply(SecretWords(masked), mask: SecretWords(s), workspace: LinearWorkspace())
+    let z0 = step.apply([SecretWords(masked)], masks: [SecretWords(s)], workspace: LinearWorkspace())[0]
     let plane = geometry.outHeight * geometry.outWidth
     let expected = Plain.convolve(modulus, geometry, weights, x).enumerated().map { index, word in
       Plain.add(

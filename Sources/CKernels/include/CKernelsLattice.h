@@ -46,6 +46,8 @@ void ck_ntt_fold(uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *ou
 /// out = a + b, a - b mod q.
 void ck_residue_add(uint64_t q, size_t n, const uint64_t *a, const uint64_t *b, uint64_t *out);
 void ck_residue_subtract(uint64_t q, size_t n, const uint64_t *a, const uint64_t *b, uint64_t *out);
+/// Any signed 64-bit integers as residues.
+void ck_residue_signed64(uint64_t q, size_t n, const int64_t *values, uint64_t *out);
 /// Signed integers, |value| < q, as residues.
 void ck_residue_signed(uint64_t q, size_t n, const int32_t *values, uint64_t *out);
 

@@ -26,8 +26,8 @@ final class SecretWeights: WeightProvider, Sendable {
     self.weights = weights
   }
 
-  func withWeights<R>(ofStep step: Int, _ body: (UnsafeBufferPointer<Int32>) throws -> R) rethrows -> R {
-    try weights[step]!.withUnsafeBufferPointer(body)
+  func withWeights<R>(ofStep step: Int, _ body: (LayerWeights) throws -> R) rethrows -> R {
+    try weights[step]!.withUnsafeBufferPointer { try body(.quantized($0)) }
   }
 }
 

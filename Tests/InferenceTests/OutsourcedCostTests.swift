@@ -1,0 +1,141 @@
+import Hardware
+import Programs
+import TestSupport
+import Testing
+import Transport
+
+@testable import Inference
+
+/// Cost is code: what two servers send must EQUAL what the descriptors say.
+@Suite("Measured cost of outsourced runs equals the descriptors")
+struct OutsourcedCostTests {
+  private func predict(
+    _ program: Program, _ phase: CostPhase, _ count: Int, _ source: CostModel.Source
+  ) throws -> CostPrediction {
+    try CostModel().predict(program: program, phase: phase, batch: count, bulk: count, source: source)
+  }
+
+  private func expectEqual(
+    _ meters: ChannelMeters, _ predicted: CostPrediction, hasFlights: Bool = true, _ what: String
+  ) {
+    let sent = predicted.total.traffic(from: .dataOwner, to: .modelOwner)
+    let received = predicted.total.traffic(from: .modelOwner, to: .dataOwner)
+    #expect(meters.payloadSent == sent.payloadBytes, "\(what)")
+    #expect(meters.messagesSent == sent.frames, "\(what)")
+    #expect(meters.totalSent == sent.totalBytes, "\(what)")
+    #expect(meters.payloadReceived == received.payloadBytes, "\(what)")
+    #expect(meters.messagesReceived == received.frames, "\(what)")
+    if hasFlights { #expect(meters.flights == predicted.flights(.modelOwner, .dataOwner), "\(what)") }
+  }
+
+  @Test("With a dealer: all phases, all lines", arguments: 0..<OutsourcedTests.programs.count, [1, 3])
+  func dealer(index: Int, batch: Int) throws {
+    let example = Example(OutsourcedTests.programs[index].program, seed: 21)
+    let servers = try Servers(example)
+    let outcome = try servers.run(batches: [example.inputs(batch, seed: 22)], prepared: batch)
+    let program = servers.program
+    let (session, setup) = (
+      try predict(program, .session, batch, .dealer), try predict(program, .setup, batch, .dealer)
+    )
+    let offline = try predict(program, .offline, batch, .dealer)
+    let online = try predict(program, .online, batch, .dealer)
+    expectEqual(outcome.query, online, "online")
+    expectEqual(outcome.preparation, offline, "offline")
+    let (first, once) = (
+      session.total.traffic(from: .dataOwner, to: .modelOwner), setup.total.traffic(from: .dataOwner, to: .modelOwner)
+    )
+    let (back, own) = (
+      session.total.traffic(from: .modelOwner, to: .dataOwner), setup.total.traffic(from: .modelOwner, to: .dataOwner)
+    )
+    #expect(outcome.opening.payloadSent == first.payloadBytes + once.payloadBytes)
+    #expect(outcome.opening.messagesSent == first.frames + once.frames)
+    #expect(outcome.opening.payloadReceived == back.payloadBytes + own.payloadBytes)
+    #expect(outcome.opening.messagesReceived == back.frames + own.frames)
+    for (party, meters) in [(CostParty.modelOwner, outcome.dealing0), (.dataOwner, outcome.dealing1)] {
+      let (ready, dealt) = (
+        session.total.traffic(from: .dealer, to: party), offline.total.traffic(from: .dealer, to: party)
+      )
+      #expect(meters.0.payloadReceived + meters.1.payloadReceived == ready.payloadBytes + dealt.payloadBytes)
+      #expect(meters.0.messagesReceived + meters.1.messagesReceived == ready.frames + dealt.frames)
+      // The two orders are not predicted: a frame each. Where a server leaves first, so is its farewell.
+      let asked = offline.total.traffic(from: party, to: .dealer)
+      #expect((2...4).contains(meters.0.messagesSent + meters.1.messagesSent - asked.frames))
+    }
+    #expect(online.total.consumed == offline.total.produced)
+  }
+
+  @Test("By lattices: all phases", arguments: 0..<OutsourcedTests.programs.count, [1, 3])
+  func lattice(index: Int, batch: Int) throws {
+    let example = Example(OutsourcedTests.programs[index].program, seed: 21)
+    var servers = try Servers(example)
+    servers.source = .lattice
+    let outcome = try servers.run(batches: [example.inputs(batch, seed: 22)], prepared: batch)
+    // Frames of transfers for comparisons stand in no predicted order.
+    let hasFlights = servers.program.comparisonSteps.isEmpty
+    let session = try predict(servers.program, .session, batch, .lattice)
+    let offline = try predict(servers.program, .offline, batch, .lattice)
+    let online = try predict(servers.program, .online, batch, .lattice)
+    expectEqual(outcome.opening, session, hasFlights: hasFlights, "session")
+    expectEqual(outcome.preparation, offline, hasFlights: hasFlights, "offline")
+    expectEqual(outcome.query, online, "online")
+    #expect(online.total.consumed == offline.total.produced)
+  }
+
+  @Test("A layer with X2act is four one-way messages, and two words more than with an owned model")
+  func words() throws {
+    var assembler = ProgramAssembler(Examples.vector(40))
+    for _ in 0..<3 {
+      assembler.linear(40)
+      assembler.activation(31)
+    }
+    assembler.linear(10)
+    assembler.add(.changeRing, shape: Examples.vector(10), modulus: .word)
+    var program = assembler.finish(dropping: 8)
+    let owned = try predict(program, .online, 1, .dealer)
+    program.deployment = .outsourced
+    let shared = try predict(program, .online, 1, .dealer)
+    #expect(owned.flights(.modelOwner, .dataOwner) == 1 + 2 * 3 + 1)
+    #expect(shared.flights(.modelOwner, .dataOwner) == 1 + 4 * 3 + 2)
+    func bytes(_ prediction: CostPrediction, _ from: CostParty, _ to: CostParty) -> Int {
+      prediction.total.traffic(from: from, to: to).payloadBytes
+    }
+    // Openings of four operands and the verdict; the output goes to the client.
+    #expect(
+      bytes(shared, .modelOwner, .dataOwner)
+        == bytes(owned, .modelOwner, .dataOwner) + 8 * 4 * 40 + 1 - 10 * 7)
+    #expect(
+      bytes(shared, .dataOwner, .modelOwner) == bytes(owned, .dataOwner, .modelOwner) + 8 * (3 * 40 + 10) + 48)
+    #expect(bytes(shared, .client, .modelOwner) == 20 + 8 * 40 && bytes(shared, .client, .dataOwner) == 52)
+  }
+}
+
+/// The bytes between servers, for seeded randomness. A changed byte is a changed line here.
+@Suite("Golden wire of outsourced runs")
+struct OutsourcedWireTests {
+  static let golden: [(name: String, program: Program, source: HelloSource, digest: String)] = [
+    ("plain", Examples.plain(), .dealer, ""), ("residual", Examples.residual(), .dealer, ""),
+    ("mixed", Examples.mixed(), .dealer, ""), ("plain", Examples.plain(), .lattice, ""),
+    ("residual", Examples.residual(), .lattice, ""), ("mixed", Examples.mixed(), .lattice, ""),
+  ]
+
+  @Test("Transcript of set-up, preparation and a query", arguments: 0..<golden.count)
+  func transcript(index: Int) throws {
+    let (name, program, source, digest) = Self.golden[index]
+    let example = Example(program, seed: 31)
+    var servers = try Servers(example)
+    servers.source = source
+    let outcome = try servers.run(batches: [example.inputs(2, seed: 32)], prepared: 2)
+    #expect(outcome.transcript?.hex == digest, "\(name), \(source)")
+  }
+
+  @Test("Threads change no byte")
+  func threads() throws {
+    let example = Example(Examples.plain(), seed: 31)
+    var servers = try Servers(example)
+    servers.source = .lattice
+    let one = try servers.run(batches: [example.inputs(2, seed: 32)], prepared: 2)
+    servers.threads = 2
+    let two = try servers.run(batches: [example.inputs(2, seed: 32)], prepared: 2)
+    #expect(one.transcript == two.transcript && one.results == two.results)
+  }
+}
