@@ -1,4 +1,5 @@
 package import Foundation
+package import Rings
 
 /// Whole files: read with a limit, and written so that a failure leaves the old file as it was.
 package enum FileBytes {
@@ -9,6 +10,29 @@ package enum FileBytes {
   ///
   /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
   static func read(_ path: String, limit: Int) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    try read(path, limit: limit) { size, fill in
+      bytes = [UInt8](repeating: 0, count: size)
+      try bytes.withUnsafeMutableBytes(fill)
+    }
+    return bytes
+  }
+
+  /// Reads a whole regular file into memory that is erased when the last reference goes.
+  ///
+  /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
+  package static func readSecret(_ path: String, limit: Int) throws -> SecretBytes {
+    var bytes = SecretBytes(zeros: 0)
+    try read(path, limit: limit) { size, fill in
+      bytes = SecretBytes(zeros: size)
+      try withExtendedLifetime(bytes) { try fill(UnsafeMutableRawBufferPointer(bytes.buffer)) }
+    }
+    return bytes
+  }
+
+  private static func read(
+    _ path: String, limit: Int, _ allocate: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> Void
+  ) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, "read") }
     defer { close(descriptor) }
@@ -22,16 +46,16 @@ package enum FileBytes {
       throw NetworksError.fileSystem(
         path: path, action: "read", reason: "it has \(size) bytes, and at most \(limit) are accepted")
     }
-    var bytes = [UInt8](repeating: 0, count: size)
-    var done = 0
-    while done < size {
-      let count = bytes.withUnsafeMutableBytes { Foundation.read(descriptor, $0.baseAddress! + done, size - done) }
-      if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw failure(path, "read") }
-      if count == 0 { throw NetworksError.wrongLength(path: path, found: done, expected: size) }
-      done += count
+    try allocate(size) { buffer in
+      var done = 0
+      while done < size {
+        let count = Foundation.read(descriptor, buffer.baseAddress! + done, size - done)
+        if count < 0 && errno == EINTR { continue }
+        guard count >= 0 else { throw failure(path, "read") }
+        if count == 0 { throw NetworksError.wrongLength(path: path, found: done, expected: size) }
+        done += count
+      }
     }
-    return bytes
   }
 
   /// Replaces a file by way of a temporary one beside it: written, synchronised, then renamed. Until the rename, and
@@ -39,19 +63,24 @@ package enum FileBytes {
   ///
   /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
   package static func replace(_ path: String, with bytes: [UInt8], mode: mode_t, writer: Writer = systemWrite) throws {
+    try bytes.withUnsafeBytes { try replace(path, with: $0, mode: mode, writer: writer) }
+  }
+
+  /// The same from raw memory.
+  package static func replace(
+    _ path: String, with buffer: UnsafeRawBufferPointer, mode: mode_t, writer: Writer = systemWrite
+  ) throws {
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw failure(path, "written") }
     do {
       defer { close(descriptor) }
-      try bytes.withUnsafeBytes { buffer in
-        var done = 0
-        while done < buffer.count {
-          let count = writer(descriptor, UnsafeRawBufferPointer(rebasing: buffer[done...]))
-          if count < 0 && errno == EINTR { continue }
-          guard count > 0 else { throw failure(path, "written") }
-          done += count
-        }
+      var done = 0
+      while done < buffer.count {
+        let count = writer(descriptor, UnsafeRawBufferPointer(rebasing: buffer[done...]))
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { throw failure(path, "written") }
+        done += count
       }
       guard fsync(descriptor) == 0 else { throw failure(path, "written") }
     } catch {

@@ -3,7 +3,7 @@ public import Randomness
 extension Hello {
   /// Opens a session: both ends send their hello, compare, and one confirms.
   ///
-  /// The *proposer* (the data owner towards the model owner, a party towards a dealer) names the session number; the
+  /// The *proposer* (the data owner towards the model owner, a party towards a dealer, a client towards a server) names the session number; the
   /// other end echoes it with the session id in a second frame, and the proposer accepts nothing else. Both ends see
   /// the peer's hello before they refuse, so both can say why.
   ///
@@ -38,7 +38,9 @@ extension Hello {
     return (peer, sessionID)
   }
 
-  private func proposes(towards peer: Role) -> Bool { role != .dealer && (role == .dataOwner || peer == .dealer) }
+  private func proposes(towards peer: Role) -> Bool {
+    role != .dealer && peer != .client && (role == .dataOwner || role == .client || peer == .dealer)
+  }
 
   private func check(_ peer: Hello, expected: Set<Role>) throws {
     func compare(_ field: String, _ ours: String, _ theirs: String, _ advice: String) throws {
@@ -47,7 +49,7 @@ extension Hello {
     }
     try compare(
       "protocol version", "\(protocolVersion)", "\(peer.protocolVersion)", "install the same release on both sides")
-    guard expected.contains(peer.role), role.complement.union([.dealer]).contains(peer.role), peer.role != role else {
+    guard expected.contains(peer.role), role.complement.union([.dealer, .client]).contains(peer.role), peer.role != role else {
       let wanted = expected.map(\.description).sorted().joined(separator: " or ")
       throw TransportError.helloMismatch(
         field: "role", ours: "\(role), which expects a \(wanted)", theirs: "\(peer.role)",
@@ -63,12 +65,17 @@ extension Hello {
     try compare(
       "plan digest", "\(programDigest)", "\(peer.programDigest)",
       "make the plan anew from the same model and options on both sides")
+    guard role != .client, peer.role != .client else { return try checkNonce(peer) }
     try compare(
       "source of correlated randomness", "\(source)", "\(peer.source)",
       "give both parties the same source: --source lattice, or --source dealer with the same dealer")
     try compare(
       "use of a store", usesStore ? "a store" : "none", peer.usesStore ? "a store" : "none",
       "give both parties a store for prepared material (--store), or neither")
+    try checkNonce(peer)
+  }
+
+  private func checkNonce(_ peer: Hello) throws {
     guard peer.nonce != nonce else {
       throw TransportError.malformedHello(reason: "it carries this side's own nonce, so it was reflected or replayed")
     }
@@ -115,7 +122,7 @@ extension Role {
     switch self {
     case .modelOwner: [.dataOwner]
     case .dataOwner: [.modelOwner]
-    case .dealer: [.modelOwner, .dataOwner]
+    case .dealer, .client: [.modelOwner, .dataOwner]
     }
   }
 }

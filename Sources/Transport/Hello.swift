@@ -8,6 +8,8 @@ public enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   case dataOwner = 1
   /// The third process that deals correlated randomness.
   case dealer = 2
+  /// Shares its input between two servers, which take the places of model owner and data owner.
+  case client = 3
 
   /// For people and logs.
   public var description: String {
@@ -15,6 +17,7 @@ public enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case .modelOwner: "model owner"
     case .dataOwner: "data owner"
     case .dealer: "dealer"
+    case .client: "client"
     }
   }
 }

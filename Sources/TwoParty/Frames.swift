@@ -57,12 +57,16 @@ public enum TwoPartyError: Error, CustomStringConvertible, Equatable {
   case wordNotReduced(message: String)
   /// An input value that the program's input cannot hold.
   case inputOutOfRing(sample: Int)
+  /// A client's batch of an unacceptable size.
+  case batchOutOfRange(found: Int, limit: Int)
 
   /// A sentence for people.
   public var description: String {
     switch self {
     case .wordNotReduced(let message):
       "The peer sent a word that is not below p in its \(message) message; the session is ended."
+    case .batchOutOfRange(let found, let limit):
+      "A client announced \(found) samples, and a query has between 1 and \(limit); its connection is ended."
     case .inputOutOfRing(let sample): "Sample \(sample) of the batch holds a value beyond the ring's range."
     }
   }

@@ -2,10 +2,12 @@ import ArgumentParser
 import Daemons
 import Foundation
 import Networks
+import Randomness
+import Transport
 
 struct Infer: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Classify inputs privately, through the data owner's daemon.",
+    abstract: "Classify inputs privately, through the data owner's daemon or two servers.",
     discussion: """
       Reads PNG, NumPy (.npy, one sample or several), IDX (the format of MNIST, also
       .gz) and CSV files (values of a sample a row, with or without its label behind
@@ -18,13 +20,42 @@ struct Infer: ParsableCommand {
           --index 7 --scores
         polympc infer --control data-owner.sock digits.csv.gz \\
           --index '1440..<1450' --json
+        polympc infer --outsourced --plan digits.shared.plan --identity client \\
+          --servers zero.example:7700 one.example:7701 \\
+          --pin FINGERPRINT0 FINGERPRINT1 --input digit.png
+
+      With --outsourced the input is shared between two servers (polympc share), and
+      their answers are added here: neither of them learns input or result.
       """)
 
   @Option(help: ArgumentHelp("The daemon's local socket.", valueName: "path"))
-  var control: String
+  var control: String?
+
+  @Flag(help: "Ask two servers that hold shares of the model.")
+  var outsourced = false
+
+  @Option(help: ArgumentHelp("Outsourced: the plan file of polympc share.", valueName: "file"))
+  var plan: String?
+
+  @Option(help: ArgumentHelp("Outsourced: folder of the client's identity.", valueName: "folder"))
+  var identity: String?
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Outsourced: addresses of server 0 and server 1.", valueName: "host:port"))
+  var servers: [String] = []
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("Outsourced: their fingerprints, in this order.", valueName: "fingerprint"))
+  var pin: [String] = []
+
+  @Option(
+    parsing: .upToNextOption, help: ArgumentHelp("Input files, like those without a flag.", valueName: "file"))
+  var input: [String] = []
 
   @Argument(help: "Input files.")
-  var files: [String]
+  var files: [String] = []
 
   @Option(help: "Index of the sample within each file, or a range such as 3..<10. Default: all of them.")
   var index: SampleSelection?
@@ -40,6 +71,18 @@ struct Infer: ParsableCommand {
 
   func validate() throws {
     if batch < 1 { throw ValidationError("--batch is at least 1.") }
+    if files.isEmpty, input.isEmpty { throw ValidationError("Give an input file.") }
+    guard outsourced else {
+      if control == nil { throw ValidationError("Give --control, or --outsourced and servers.") }
+      if plan != nil || identity != nil || !servers.isEmpty || !pin.isEmpty {
+        throw ValidationError("--plan, --identity, --servers and --pin belong to --outsourced.")
+      }
+      return
+    }
+    if control != nil { throw ValidationError("--control is the data owner's daemon; --outsourced asks servers.") }
+    if plan == nil || identity == nil || servers.count != 2 || pin.count != 2 {
+      throw ValidationError("--outsourced needs --plan, --identity, two --servers and two --pin.")
+    }
   }
 
   private struct Line: Encodable {
@@ -59,21 +102,38 @@ struct Infer: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let client = try ControlClient(path: control)
-      let network = try client.describe()
+      let (network, infer, close) = try open()
+      defer { close() }
       if scores, network.reveals == .label, !json {
-        Output.note("The model owner's plan reveals labels only: there are no scores.")
+        Output.note("The plan reveals labels only: there are no scores.")
       }
-      for file in files {
+      for file in files + input {
         let samples = try InputFile(path: file).samples(
           index?.range, shape: network.input, normalization: network.normalization)
         let size = min(batch, network.maximumBatch)
         for start in stride(from: 0, to: samples.count, by: size) {
           let part = Array(samples[start..<min(start + size, samples.count)])
-          try show(part, try client.infer(part), network)
+          try show(part, try infer(part), network)
         }
       }
     }
+  }
+
+  private func open() throws -> (
+    network: NetworkDescription, infer: ([InputSample]) throws -> InferenceReply, close: () -> Void
+  ) {
+    if let control {
+      let client = try ControlClient(path: control)
+      return (try client.describe(), { try client.infer($0) }, {})
+    }
+    let addresses = try zip(servers, pin).map { text, pin in
+      guard let address = NetworkAddress(text) else { throw ValidationError("\(text) is not host:port.") }
+      return PinnedAddress(address: address, fingerprint: try Digest32(fingerprint: pin))
+    }
+    let client = try OutsourcedClient(
+      plan: try PlanFile.load(from: plan ?? ""), identity: try Identity.load(directory: identity ?? ""),
+      servers: addresses)
+    return (client.network, { try client.infer($0) }, { client.close() })
   }
 
   private func show(_ samples: [InputSample], _ reply: InferenceReply, _ network: NetworkDescription) throws {

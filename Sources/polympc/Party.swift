@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemons
+import Inference
 import Networks
 import Transport
 
@@ -23,6 +24,19 @@ struct Party: ParsableCommand {
           --peer-fingerprint FINGERPRINT --control data-owner.sock \\
           --store data-owner.store
         polympc party --config data-owner.yaml
+        polympc party --role server-0 --identity server-0 \\
+          --share digits.share0 --listen 0.0.0.0:7700 \\
+          --allow FINGERPRINT1 --client FINGERPRINT2
+        polympc party --role server-1 --identity server-1 \\
+          --share digits.share1 --peer zero.example:7700 \\
+          --peer-fingerprint FINGERPRINT0 --listen 0.0.0.0:7701 \\
+          --client FINGERPRINT2 --control server-1.sock
+
+      The last two run a model that polympc share has cut in two, for clients that
+      ask with polympc infer --outsourced: neither server learns model, input or
+      result, unless both pool what they see. Their files have share in place of
+      model and plan, clients: [F, ...], and else the keys of model owner and data
+      owner; server 1's has listen and lattice too, server 0's query too.
 
       With --store at both, what is prepared waits on disk and outlives restarts;
       else it is gone with its session.
@@ -56,8 +70,15 @@ struct Party: ParsableCommand {
 
   @OptionGroup var daemon: DaemonOptions
 
-  @Option(help: "model-owner or data-owner.")
+  @Option(help: "model-owner or data-owner; server-0 or server-1 of a shared model.")
   var role: String?
+
+  @Option(help: ArgumentHelp("Servers: this server's file of polympc share.", valueName: "file"))
+  var share: String?
+
+  @Option(
+    help: ArgumentHelp("Servers: fingerprint of a client let in; repeat for several.", valueName: "fingerprint"))
+  var client: [String] = []
 
   @Option(help: ArgumentHelp("Model owner: the model file.", valueName: "file"))
   var model: String?
@@ -123,7 +144,8 @@ struct Party: ParsableCommand {
         ("store.path", store, "--store"), ("store.limit", storeLimit.map(String.init), "--store-limit"),
         ("threads", threads.map(String.init), "--threads"), ("reveal", reveal, "--reveal"),
         ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
-      ]) + Overrides.list("peers", allow, "--allow")
+        ("share", share, "--share"),
+      ]) + Overrides.list("peers", allow, "--allow") + Overrides.list("clients", client, "--client")
   }
 
   func run() throws {
@@ -134,17 +156,17 @@ struct Party: ParsableCommand {
       let runner = DaemonRunner(label: "party", common: configuration.common)
       switch configuration {
       case .modelOwner(let configuration):
-        var file = try ModelFile.load(from: configuration.model)
-        if let reveals = configuration.reveals { file.options.reveals = reveals }
-        let served = try ServedModel(file)
+        let served = try configuration.serve()
         let party = try ModelOwnerDaemon(
           configuration: configuration, model: served.model, agreement: served.agreement,
-          wire: .tls(identity, pinned: configuration.peers), logger: runner.logger, metrics: runner.metrics)
+          wire: .tls(identity, pinned: configuration.peers + (configuration.clients ?? [])), logger: runner.logger,
+          metrics: runner.metrics)
         try runner.serve(isHealthy: { true }, start: party.start, stop: { party.stop() }, wait: { party.wait() })
       case .dataOwner(let configuration):
-        let file = try PlanFile.load(from: configuration.plan)
+        let share = try configuration.server.map { _ in try ServerShareFile.load(from: configuration.plan) }
+        let file = try share?.plan ?? PlanFile.load(from: configuration.plan)
         let party = try DataOwnerDaemon(
-          configuration: configuration, plan: file.plan, agreement: try Agreement(file),
+          configuration: configuration, plan: file.plan, share: share?.share, agreement: try Agreement(file),
           wire: .tls(identity, pinned: [configuration.peer.fingerprint]), logger: runner.logger,
           metrics: runner.metrics)
         try runner.serve(

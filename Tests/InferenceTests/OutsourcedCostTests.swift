@@ -1,5 +1,7 @@
 import Hardware
 import Programs
+import Randomness
+import Rings
 import TestSupport
 import Testing
 import Transport
@@ -105,7 +107,7 @@ struct OutsourcedCostTests {
         == bytes(owned, .modelOwner, .dataOwner) + 8 * 4 * 40 + 1 - 10 * 7)
     #expect(
       bytes(shared, .dataOwner, .modelOwner) == bytes(owned, .dataOwner, .modelOwner) + 8 * (3 * 40 + 10) + 48)
-    #expect(bytes(shared, .client, .modelOwner) == 20 + 8 * 40 && bytes(shared, .client, .dataOwner) == 52)
+    #expect(bytes(shared, .client, .modelOwner) == 20 + 8 * 40 && bytes(shared, .client, .dataOwner) == 20 + 32)
   }
 }
 

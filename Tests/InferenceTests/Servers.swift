@@ -155,7 +155,7 @@ struct Servers {
   /// Streams to a dealer: of server 0 forward and reverse, then of server 1.
   private static func dealer(_ threads: Threads, _ options: StreamOptions, _ isDamaged: Bool) -> [MemoryStream] {
     // A dealer each, so that its generator serves one session alone and what it draws is the same in each run.
-    let dealers = [21, 22].map { seed in
+    let dealers = ([21, 22] as [UInt64]).map { seed in
       var limits = DealerLimits()
       limits.comparesFingerprints = false
       limits.partnerSeconds = isDamaged ? 1 : 60

@@ -21,13 +21,19 @@ extension PartyConfiguration {
 
   private static func read(_ reader: ConfigurationReader) throws -> PartyConfiguration {
     var reader = reader
-    let text = try reader.required("role", "it is model-owner or data-owner")
+    let text = try reader.required("role", "it is model-owner or data-owner, or server-0 or server-1")
     guard let role = PartyRole(rawValue: text) else {
-      throw reader.invalid("role", "\"\(text)\" is neither model-owner nor data-owner")
+      throw reader.invalid("role", "\"\(text)\" is neither model-owner nor data-owner, server-0 nor server-1")
     }
     switch role {
-    case .modelOwner: return .modelOwner(try ModelOwnerConfiguration(&reader))
-    case .dataOwner: return .dataOwner(try DataOwnerConfiguration(&reader))
+    case .modelOwner, .dataOwner:
+      for key in ["share", "clients"] {
+        try reader.forbid(key, "it belongs to the servers of a shared model, and the role is \(text)")
+      }
+      return role == .modelOwner
+        ? .modelOwner(try ModelOwnerConfiguration(&reader)) : .dataOwner(try DataOwnerConfiguration(&reader))
+    case .server0: return .modelOwner(try ModelOwnerConfiguration(server: &reader))
+    case .server1: return .dataOwner(try DataOwnerConfiguration(server: &reader))
     }
   }
 }
@@ -68,6 +74,29 @@ extension ModelOwnerConfiguration {
       }
       reveals = choice
     }
+    try readRest(&reader)
+  }
+
+  /// Server 0 of a shared model.
+  init(server reader: inout ConfigurationReader) throws {
+    for key in ["control", "prepare.level", "prepare.chunk", "query.queue", "peer.address", "peer.fingerprint"] {
+      try reader.forbid(key, "it belongs to server 1, which dials; the role is server-0")
+    }
+    for key in ["model", "plan"] { try reader.forbid(key, "a server has a share of a model; give \"share\"") }
+    try reader.forbid("reveal", "what results tell is settled by polympc share")
+    self.init(
+      common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9100)),
+      model: try reader.path("share", "it is server 0's file of polympc share"),
+      listen: try reader.requiredAddress("listen", "it is host:port, such as 0.0.0.0:7700"),
+      peers: try reader.fingerprints("peers", "it lists the fingerprint of server 1"),
+      source: try reader.correlationSource())
+    clients = try reader.fingerprints("clients", "it lists the fingerprints of the clients that are let in")
+    maximumBatch = try reader.integer("query.batch", in: 1...256, default: maximumBatch)
+    queryTimeout = try reader.seconds("query.timeout", in: 0.1...3600, default: queryTimeout)
+    try readRest(&reader)
+  }
+
+  private mutating func readRest(_ reader: inout ConfigurationReader) throws {
     store = try reader.store()
     weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
     threads = try reader.integer("threads", in: 1...64, default: threads)
@@ -91,6 +120,29 @@ extension DataOwnerConfiguration {
       peer: try reader.pinned("peer"),
       source: try reader.correlationSource(),
       control: try reader.path("control", "it is the path of the socket that polympc infer asks"))
+    try readRest(&reader)
+  }
+
+  /// Server 1 of a shared model.
+  init(server reader: inout ConfigurationReader) throws {
+    try reader.forbid("peers", "server 1 dials server 0; give \"peer.address\" and \"peer.fingerprint\"")
+    for key in ["model", "plan"] { try reader.forbid(key, "a server has a share of a model; give \"share\"") }
+    try reader.forbid("timeouts.idle", "server 0 decides how long a session may be idle")
+    self.init(
+      common: try CommonConfiguration(&reader, defaultAdmin: NetworkAddress(host: "127.0.0.1", port: 9101)),
+      plan: try reader.path("share", "it is server 1's file of polympc share"),
+      peer: try reader.pinned("peer"),
+      source: try reader.correlationSource(),
+      control: try reader.path("control", "it is the path of the socket that polympc preprocess asks"))
+    var server = ServerOneConfiguration(
+      listen: try reader.requiredAddress("listen", "it is host:port for clients, such as 0.0.0.0:7701"),
+      clients: try reader.fingerprints("clients", "it lists the fingerprints of the clients that are let in"))
+    server.weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: server.weightCache)
+    self.server = server
+    try readRest(&reader)
+  }
+
+  private mutating func readRest(_ reader: inout ConfigurationReader) throws {
     store = try reader.store()
     sessions = try reader.integer("sessions", in: 1...64, default: sessions)
     threads = try reader.integer("threads", in: 1...64, default: threads)

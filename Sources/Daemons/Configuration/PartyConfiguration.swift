@@ -8,6 +8,10 @@ public enum PartyRole: String, CaseIterable, Sendable {
   case modelOwner = "model-owner"
   /// Party 1: has the inputs, dials, receives the results.
   case dataOwner = "data-owner"
+  /// Outsourced: has a share of a network, listens for server 1 and for clients.
+  case server0 = "server-0"
+  /// Outsourced: has the other share, dials server 0, listens for clients.
+  case server1 = "server-1"
 }
 
 /// Another daemon: where it is, and the certificate it must show.
@@ -76,10 +80,16 @@ public struct CommonConfiguration: Sendable, Equatable {
 public struct ModelOwnerConfiguration: Sendable, Equatable {
   /// Identity, log, administration, time-outs.
   public var common: CommonConfiguration
-  /// The model file.
+  /// The model file; server 0's share of one where there are ``clients``.
   public var model: String
   /// What results tell, where it is not what the model file says.
   public var reveals: Revelation?
+  /// Certificates of the clients that are let in; nil at a model owner, which has none.
+  public var clients: [Digest32]?
+  /// Samples in one query of a client.
+  public var maximumBatch: Int = 256
+  /// Seconds that a client's query may take.
+  public var queryTimeout: Double = 60
   /// Where to listen.
   public var listen: NetworkAddress
   /// Certificates of the data owners that are let in.
@@ -111,12 +121,27 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   }
 }
 
+/// What server 1 has beside a data owner's configuration.
+public struct ServerOneConfiguration: Sendable, Equatable {
+  /// Where clients are listened for.
+  public var listen: NetworkAddress
+  /// Certificates of the clients that are let in.
+  public var clients: [Digest32]
+  /// Mebibytes of transformed weights that are kept in memory for lattice preparation.
+  public var weightCache: Int = 256
+
+  /// Makes a configuration with the defaults.
+  public init(listen: NetworkAddress, clients: [Digest32]) { (self.listen, self.clients) = (listen, clients) }
+}
+
 /// The data owner's daemon.
 public struct DataOwnerConfiguration: Sendable, Equatable {
   /// Identity, log, administration, time-outs.
   public var common: CommonConfiguration
-  /// The public plan file that the model owner exported.
+  /// The public plan file that the model owner exported; server 1's share of a model where ``server`` is given.
   public var plan: String
+  /// What server 1 has beside; nil at a data owner.
+  public var server: ServerOneConfiguration?
   /// The model owner.
   public var peer: PinnedAddress
   /// Where correlated randomness comes from.

@@ -33,6 +33,14 @@ public struct Agreement: Sendable, Equatable {
     return hello
   }
 
+  /// The hello of a client towards a server; sources and stores are the servers' affair.
+  func clientHello() -> Hello {
+    Hello(
+      role: .client, protocolVersion: Self.protocolVersion, ringIdentifier: Self.ringIdentifier,
+      programDigest: planDigest, modelDigest: modelDigest, protocolsDigest: protocolsDigest,
+      sessionNumber: UInt64.random(in: 1...UInt64.max))
+  }
+
   /// The hello between a party and its dealer, which knows neither plan nor model before the order.
   static func dealerHello(_ role: Role, protocolsDigest: Digest32) -> Hello {
     Hello(

@@ -6,6 +6,10 @@ import Synchronization
 extension DataOwnerDaemon: ControlResponder {
   func bodyLength(of request: ControlRequest) throws -> Int {
     guard case .infer(let samples) = request else { return 0 }
+    guard share == nil else {
+      throw DaemonsError.refused(
+        code: .invalid, reason: "a server knows no input; ask both servers with polympc infer --outsourced")
+    }
     guard (1...configuration.maximumBatch).contains(samples) else {
       throw DaemonsError.refused(
         code: .invalid, reason: "a query has between 1 and \(configuration.maximumBatch) samples, not \(samples)")
@@ -61,10 +65,7 @@ extension DataOwnerDaemon: ControlResponder {
       metrics.samples.add(Double(samples))
       metrics.querySeconds.observe(total)
       return InferenceReply(
-        predictions: outcome.outputs.map {
-          let (label, scores) = plan.result(of: $0)
-          return Prediction(label: label, scores: scores, classes: plan.input.classes)
-        },
+        predictions: outcome.outputs.map { plan.prediction(output: $0) },
         seconds: outcome.seconds, totalSeconds: total, bytesSent: outcome.bytesSent,
         bytesReceived: outcome.bytesReceived, rounds: outcome.rounds, preparedOnDemand: outcome.preparedOnDemand)
     } catch let error as NetworksError {

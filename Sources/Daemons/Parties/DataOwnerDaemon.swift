@@ -1,11 +1,12 @@
 import Correlations
 import Foundation
-import Inference
+public import Inference
 public import Logging
 import MaterialStore
 public import Networks
 import Programs
 import Randomness
+import Rings
 import Synchronization
 import Transport
 
@@ -34,29 +35,56 @@ public final class DataOwnerDaemon: Sendable {
   let streams = StreamRegistry()
   let sources: DataOwnerSources
   let store: MaterialStore?
+  /// Server 1's share of a model; nil at a data owner.
+  let share: ServerShare?
+  private let clients: ClientListener?
   private let threads = ThreadGroup()
   private let control = Mutex<ControlServer?>(nil)
 
   /// Opens the control socket; ``start()`` dials the model owner and begins to serve.
   ///
-  /// - Parameter wire: identity; the pins come from the configuration. Plain TCP is for measurements.
+  /// - Parameters:
+  ///   - share: server 1's share of a model, where the configuration has a server; the plan is then its own.
+  ///   - wire: identity; the pins come from the configuration. Plain TCP is for measurements.
   /// - Throws: ``DaemonsError``
   public init(
-    configuration: DataOwnerConfiguration, plan: Plan, agreement: Agreement, wire: Wire, logger: Logger,
-    metrics: MetricsRegistry
+    configuration: DataOwnerConfiguration, plan: Plan, share: ServerShare? = nil, agreement: Agreement, wire: Wire,
+    logger: Logger, metrics: MetricsRegistry
   ) throws {
+    try Self.check(share, server: 1, plan: plan, isServer: configuration.server != nil, configuration.plan)
+    self.share = share
     self.configuration = configuration
     self.plan = plan
     self.agreement = agreement
     self.wire = wire
     self.logger = logger
-    self.metrics = DaemonMetrics(metrics)
+    let shown = DaemonMetrics(metrics)
+    self.metrics = shown
     queue = WorkQueue(limit: configuration.queueLimit)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
     sources = DataOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
+    clients = try configuration.server.map {
+      try ClientListener(
+        listen: $0.listen, clients: $0.clients, agreement: agreement, wire: wire, common: configuration.common,
+        logger: logger, metrics: shown)
+    }
     let server = try ControlServer(path: configuration.control, stop: stopSignal, logger: logger)
     control.withLock { $0 = server }
   }
+
+  /// A share and a plan for one belong together, and to the role.
+  static func check(_ share: ServerShare?, server: Int, plan: Plan, isServer: Bool, _ path: String) throws {
+    guard isServer == (share != nil), isServer == (plan.program.deployment == .outsourced) else {
+      throw DaemonsError.input(
+        source: path, reason: isServer ? "it is not a share of a model" : "it is of a shared model; start servers")
+    }
+    guard share.map({ $0.server == server }) ?? true else {
+      throw DaemonsError.input(source: path, reason: "it is the share of the other server; this is server \(server)")
+    }
+  }
+
+  /// The port on which clients are served; nil at a data owner.
+  public var clientPort: UInt16? { clients?.port }
 
   /// Sessions that are connected.
   public var sessions: Int { health.withLock { $0.sessions } }
@@ -65,19 +93,45 @@ public final class DataOwnerDaemon: Sendable {
 
   /// Starts to dial and to serve.
   public func start() {
-    logger.info(
-      "the data owner serves",
-      metadata: ["control": "\(configuration.control)", "peer": "\(configuration.peer.address)"])
+    var metadata: Logger.Metadata = [
+      "control": "\(configuration.control)", "peer": "\(configuration.peer.address)",
+    ]
+    if let port = clients?.port { metadata["port"] = "\(port)" }
+    logger.info(clients == nil ? "the data owner serves" : "server 1 serves", metadata: metadata)
     for index in 0..<configuration.sessions {
       threads.start(name: "session-\(index)") { [self] in keepSession(index) }
     }
     control.withLock { $0 }?.start(responder: self)
+    let service = ClientService(
+      program: plan.program, maximumBatch: configuration.maximumBatch, queryTimeout: configuration.queryTimeout,
+      stop: stopSignal)
+    clients?.start { [self] channel in try service.serve(channel) { try run($0, $1) } }
+  }
+
+  /// A client's query on this server's shares.
+  private func run(_ shares: [SecretWords], _ name: SharedQueryName) throws -> SecretBytes {
+    let start = SystemCall.seconds()
+    do {
+      let outcome = try queue.run(
+        WorkItem(.shared(shares, name)), seconds: configuration.queryTimeout, isAbandoned: { stopSignal.isRaised })
+      guard let share = outcome?.share else {
+        throw DaemonsError.refused(code: .failed, reason: "the query had no result")
+      }
+      metrics.queries.add(1, ["outcome": "ok"])
+      metrics.samples.add(Double(shares.count))
+      metrics.querySeconds.observe(SystemCall.seconds() - start)
+      return share
+    } catch {
+      metrics.queries.add(1, ["outcome": "failed"])
+      throw error
+    }
   }
 
   /// Refuses further requests and ends sessions after their running query.
   public func stop() {
     stopSignal.raise()
     queue.close()
+    clients?.stop()
   }
 
   /// Waits until all threads have ended; call it after ``stop()``.
@@ -88,6 +142,7 @@ public final class DataOwnerDaemon: Sendable {
       _ = threads.join(seconds: 5)
     }
     control.withLock { $0 }?.finish()
+    clients?.wait()
     logger.info("the data owner stopped")
   }
 
@@ -139,6 +194,10 @@ struct DataOwnerWorker {
     let source = try daemon.sources.open(
       channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference })
     defer { daemon.sources.close(source) }
+    let reverse = try daemon.share.map { _ in
+      try daemon.sources.openReverse(channel, sessionID: sessionID, options: options)
+    }
+    defer { if let reverse { daemon.sources.close(reverse) } }
     let stock = try daemon.store.map {
       try StoreSession(
         store: $0, channel: channel, sessionID: sessionID, isModelOwner: false,
@@ -147,7 +206,9 @@ struct DataOwnerWorker {
     }
     if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
     let session = try DataOwnerSession(
-      channel: channel, program: daemon.plan.program, source: source.source, store: stock)
+      channel: channel, program: daemon.plan.program, source: source.source,
+      server: daemon.share.flatMap { share in reverse.map { ServerOne(share: share, reverse: $0.source) } },
+      store: stock)
     if let difference = source.difference { daemon.health.withLock { $0.difference = difference } }
     daemon.metrics.count(channel.meters, phase: "other")
     logger.info("a session began", metadata: ["number": "\(number)"])
@@ -237,26 +298,47 @@ struct DataOwnerWorker {
         try prepare(count, atMost: daemon.configuration.prepareChunk, session, channel)
         daemon.queue.finish(item, .success(nil))
       case .query(let samples):
-        daemon.queue.finish(item, .success(try ask(samples, session, channel)))
+        daemon.queue.finish(
+          item,
+          .success(
+            try ask(samples.count, session, channel) { (outputs: try session.infer(samples), share: nil) }))
+      case .shared(let shares, let name):
+        daemon.queue.finish(
+          item,
+          .success(
+            try ask(shares.count, session, channel) {
+              (outputs: [], share: try session.infer(shares: shares, name: name))
+            }))
       }
     } catch let error as InferenceError {
       switch error {
-      case .storeFull, .invalidBatch, .wrongInputSize:
+      case .storeFull, .invalidBatch, .wrongInputSize, .shareMissing:
         // Refused before anything was sent: the session goes on.
         daemon.queue.finish(item, .failure(.refused(code: .invalid, reason: error.description)))
       default:
-        daemon.queue.retry(item, failure: .refused(code: .failed, reason: error.description))
+        again(item, .refused(code: .failed, reason: error.description))
         throw error
       }
     } catch {
-      daemon.queue.retry(
-        item, failure: .refused(code: .failed, reason: "the session broke while it ran; its material is burnt"))
+      again(item, .refused(code: .failed, reason: "the session broke while it ran; its material is burnt"))
       throw error
     }
   }
 
-  private func ask(_ samples: [[Int64]], _ session: DataOwnerSession, _ channel: FramedChannel) throws -> QueryOutcome {
-    let missing = max(0, samples.count - session.prepared)
+  /// Queries are tried again, but for those on shares: server 0 may have given its share of the first run's result away.
+  private func again(_ item: WorkItem, _ failure: DaemonsError) {
+    if case .shared = item.task {
+      daemon.queue.finish(item, .failure(failure))
+    } else {
+      daemon.queue.retry(item, failure: failure)
+    }
+  }
+
+  private func ask(
+    _ samples: Int, _ session: DataOwnerSession, _ channel: FramedChannel,
+    _ run: () throws -> (outputs: [[Int64]], share: SecretBytes?)
+  ) throws -> QueryOutcome {
+    let missing = max(0, samples - session.prepared)
     if missing > 0 {
       logger.notice("the store was empty: prepared on demand", metadata: ["inferences": "\(missing)"])
       daemon.metrics.onDemand.add(Double(missing))
@@ -264,12 +346,12 @@ struct DataOwnerWorker {
     }
     let before = channel.snapshot()
     let start = SystemCall.seconds()
-    let outputs = try session.infer(samples)
+    let result = try run()
     let seconds = SystemCall.seconds() - start
     let used = channel.meters - before
     daemon.metrics.count(used, phase: "online")
     return QueryOutcome(
-      outputs: outputs, seconds: seconds, bytesSent: used.totalSent, bytesReceived: used.totalReceived,
+      outputs: result.outputs, share: result.share, seconds: seconds, bytesSent: used.totalSent, bytesReceived: used.totalReceived,
       rounds: (used.flights + 1) / 2, preparedOnDemand: missing > 0)
   }
 }

@@ -2,6 +2,7 @@ import Correlations
 public import Inference
 public import Logging
 import MaterialStore
+import Programs
 import Randomness
 import Synchronization
 import Transport
@@ -21,6 +22,10 @@ public final class ModelOwnerDaemon: Sendable {
   private let stopSignal = StopSignal()
   private let sources: ModelOwnerSources
   private let store: MaterialStore?
+  private let desk = ClientDesk()
+  private let openClients = Atomic<Int>(0)
+  /// D = W1 - A1 of server 1's weights, once a session has begun with a dealer.
+  private let difference = Mutex<WeightDifference?>(nil)
 
   /// Opens the listening port; ``start()`` begins to serve.
   ///
@@ -30,6 +35,9 @@ public final class ModelOwnerDaemon: Sendable {
     configuration: ModelOwnerConfiguration, model: ModelOwnerModel, agreement: Agreement, wire: Wire, logger: Logger,
     metrics: MetricsRegistry
   ) throws {
+    guard (model.program.deployment == .outsourced) == (configuration.clients != nil) else {
+      throw DaemonsError.input(source: configuration.model, reason: "a share of a model is for servers, a model is not")
+    }
     self.configuration = configuration
     self.model = model
     self.agreement = agreement
@@ -38,7 +46,9 @@ public final class ModelOwnerDaemon: Sendable {
     self.metrics = DaemonMetrics(metrics)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
     sources = ModelOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
-    accepting = try AcceptLoop(listen: configuration.listen, limit: configuration.sessions, logger: logger)
+    accepting = try AcceptLoop(
+      listen: configuration.listen,
+      limit: configuration.sessions + (configuration.clients == nil ? 0 : ClientService.maximumClients), logger: logger)
   }
 
   /// The port in use.
@@ -49,7 +59,7 @@ public final class ModelOwnerDaemon: Sendable {
   /// Starts to serve.
   public func start() {
     logger.info(
-      "the model owner serves",
+      configuration.clients == nil ? "the model owner serves" : "server 0 serves",
       metadata: ["host": "\(configuration.listen.host)", "port": "\(port)", "plan": "\(agreement.planDigest)"])
     accepting.start { [self] connection, number in serve(connection, number) }
   }
@@ -95,10 +105,23 @@ public final class ModelOwnerDaemon: Sendable {
     let channel = FramedChannel(stream, configuration: ChannelConfiguration(recordsTranscript: store != nil))
     defer { channel.close() }
     let (peer, sessionID) = try Hello.exchange(
-      channel, agreement.hello(.modelOwner, source: configuration.source, usesStore: store != nil))
+      channel, agreement.hello(.modelOwner, source: configuration.source, usesStore: store != nil),
+      expecting: configuration.clients == nil ? [.dataOwner] : [.dataOwner, .client])
     logger[metadataKey: "peer"] = "\(stream.peerFingerprint)"
+    try wire.check(peer.role, stream.peerFingerprint, peers: configuration.peers, clients: configuration.clients ?? [])
+    if peer.role == .client { return try serveClient(channel, logger) }
     let source = try sources.open(channel, sessionID: sessionID, options: options)
     defer { sources.close(source) }
+    let reverse = try configuration.clients.map { _ in
+      try sources.openReverse(
+        channel, sessionID: sessionID, options: options, cached: difference.withLock { $0 })
+    }
+    defer {
+      if let reverse {
+        if let found = reverse.difference { difference.withLock { $0 = found } }
+        sources.close(reverse)
+      }
+    }
     let stock = try store.map {
       try StoreSession(
         store: $0, channel: channel, sessionID: sessionID, isModelOwner: true, planDigest: agreement.planDigest,
@@ -106,10 +129,26 @@ public final class ModelOwnerDaemon: Sendable {
       ) { [logger] in logger.debug("a row was taken", metadata: ["row": "\($0)"]) }
     }
     if stock?.burntAtOpening == true { logger.warning("a store had gone back: what was prepared is burnt") }
-    let session = ModelOwnerSession(channel: channel, model: model, source: source.source, store: stock)
+    let session = ModelOwnerSession(
+      channel: channel, model: model, source: source.source,
+      server: reverse.map { ServerZero(reverse: $0.source, clients: desk) }, store: stock)
     logger.info("a session began", metadata: ["number": "\(peer.sessionNumber)"])
     try serve(session, channel, logger)
     return ["queries": "\(session.statistics.queries)", "samples": "\(session.statistics.samples)"]
+  }
+
+  /// Server 0: a client's connection.
+  private func serveClient(_ channel: FramedChannel, _ logger: Logger) throws -> Logger.Metadata {
+    let open = openClients.add(1, ordering: .relaxed).newValue
+    defer { openClients.subtract(1, ordering: .relaxed) }
+    guard open <= ClientService.maximumClients else {
+      throw DaemonsError.refused(code: .busy, reason: "\(open) clients are connected")
+    }
+    logger.info("a client connected")
+    let service = ClientService(
+      program: model.program, maximumBatch: configuration.maximumBatch, queryTimeout: configuration.queryTimeout,
+      stop: stopSignal)
+    return ["queries": "\(try service.serve(channel, desk: desk))"]
   }
 
   private func serve(_ session: ModelOwnerSession, _ channel: FramedChannel, _ logger: Logger) throws {

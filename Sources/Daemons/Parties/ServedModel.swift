@@ -25,6 +25,31 @@ public struct ServedModel: Sendable {
   }
 }
 
+extension ServedModel {
+  /// A server's share of a model.
+  public init(_ file: ServerShareFile) throws {
+    plan = file.plan.plan
+    model = ModelOwnerModel(file.share)
+    agreement = try Agreement(file.plan)
+  }
+}
+
+extension ModelOwnerConfiguration {
+  /// Loads what the configuration names: a model, or server 0's share of one.
+  ///
+  /// - Throws: `NetworksError`, `InferenceError`, ``DaemonsError``
+  public func serve() throws -> ServedModel {
+    guard clients != nil else {
+      var file = try ModelFile.load(from: model)
+      if let reveals { file.options.reveals = reveals }
+      return try ServedModel(file)
+    }
+    let file = try ServerShareFile.load(from: model)
+    try DataOwnerDaemon.check(file.share, server: 0, plan: file.plan.plan, isServer: true, model)
+    return try ServedModel(file)
+  }
+}
+
 extension ModelOwnerModel {
   /// Packs a plan's secret integers.
   ///

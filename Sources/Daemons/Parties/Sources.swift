@@ -1,4 +1,5 @@
 import Correlations
+import Inference
 import Lattice
 import Randomness
 import Transport
@@ -15,13 +16,19 @@ struct ModelOwnerSources: Sendable {
   private let threads: Int
   private let cache: WeightTransformCache
 
+  fileprivate init(_ kind: SourceKind, threads: Int, cache: WeightTransformCache) {
+    (self.kind, self.threads, self.cache) = (kind, threads, cache)
+  }
+
   init(_ configuration: ModelOwnerConfiguration, agreement: Agreement, wire: Wire, streams: StreamRegistry) {
     kind = SourceKind(configuration.source, agreement, wire, streams)
     threads = configuration.threads
     cache = WeightTransformCache(limitBytes: configuration.weightCache << 20)
   }
 
-  func open(_ channel: FramedChannel, sessionID: Digest32, options: StreamOptions) throws -> Opened {
+  func open(
+    _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions, as role: Role = .modelOwner
+  ) throws -> Opened {
     switch kind {
     case .lattice(let tables):
       return Opened(
@@ -29,13 +36,23 @@ struct ModelOwnerSources: Sendable {
           peer: channel, sessionID: sessionID, tables: tables, cache: cache, workers: WorkerPool(threads: threads)),
         dealer: nil)
     case .dealer(let line):
-      let dealer = try line.open(as: .modelOwner, options: options)
+      let dealer = try line.open(as: role, options: options)
       return Opened(
         source: DealerModelOwnerSource(dealer: dealer.channel, peer: channel, sessionID: sessionID), dealer: dealer)
     }
   }
 
   func close(_ opened: Opened) { opened.dealer?.close() }
+
+  /// Server 0's source of the reverse run.
+  func openReverse(
+    _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions, cached: WeightDifference?
+  ) throws -> DataOwnerSources.Opened {
+    try DataOwnerSources(kind, threads: threads, cache: cache).open(
+      channel, sessionID: OutsourcedSession.reverseID(sessionID), options: options, cached: cached, as: .modelOwner)
+  }
+
+  func close(_ opened: DataOwnerSources.Opened) { opened.dealer?.close() }
 }
 
 /// Opens the data owner's correlation sources.
@@ -51,15 +68,32 @@ struct DataOwnerSources: Sendable {
 
   private let kind: SourceKind
   private let threads: Int
+  private let cache: WeightTransformCache
 
   init(_ configuration: DataOwnerConfiguration, agreement: Agreement, wire: Wire, streams: StreamRegistry) {
     kind = SourceKind(configuration.source, agreement, wire, streams)
     threads = configuration.threads
+    cache = WeightTransformCache(limitBytes: (configuration.server?.weightCache ?? 0) << 20)
   }
+
+  fileprivate init(_ kind: SourceKind, threads: Int, cache: WeightTransformCache) {
+    (self.kind, self.threads, self.cache) = (kind, threads, cache)
+  }
+
+  /// Server 1's source of the reverse run.
+  func openReverse(
+    _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions
+  ) throws -> ModelOwnerSources.Opened {
+    try ModelOwnerSources(kind, threads: threads, cache: cache).open(
+      channel, sessionID: OutsourcedSession.reverseID(sessionID), options: options, as: .dataOwner)
+  }
+
+  func close(_ opened: ModelOwnerSources.Opened) { opened.dealer?.close() }
 
   /// - Parameter cached: D of an earlier session; it names its dealer by tag.
   func open(
-    _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions, cached: WeightDifference?
+    _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions, cached: WeightDifference?,
+    as role: Role = .dataOwner
   ) throws -> Opened {
     switch kind {
     case .lattice(let tables):
@@ -68,7 +102,7 @@ struct DataOwnerSources: Sendable {
           peer: channel, sessionID: sessionID, tables: tables, workers: WorkerPool(threads: threads)),
         dealer: nil)
     case .dealer(let line):
-      let dealer = try line.open(as: .dataOwner, options: options)
+      let dealer = try line.open(as: role, options: options)
       let source = DealerDataOwnerSource(
         dealer: dealer.channel, peer: channel, sessionID: sessionID, cached: cached)
       return Opened(source: source, dealer: dealer)

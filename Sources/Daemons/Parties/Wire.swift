@@ -31,6 +31,16 @@ public enum Wire: Sendable {
     }
   }
 
+  /// Whether a peer has the certificate of its role; without protection there is none.
+  ///
+  /// - Throws: ``DaemonsError/refused(code:reason:)``
+  func check(_ role: Role, _ fingerprint: Digest32, peers: [Digest32], clients: [Digest32]) throws {
+    guard case .tls = self else { return }
+    guard (role == .client ? clients : peers).contains(fingerprint) else {
+      throw DaemonsError.refused(code: .invalid, reason: "its certificate is not that of a \(role)")
+    }
+  }
+
   /// The same identity with other pins.
   public func pinning(_ fingerprints: [Digest32]) -> Wire {
     if case .tls(let identity, _) = self { .tls(identity, pinned: fingerprints) } else { .plain }

@@ -1,9 +1,13 @@
 import Foundation
+import Inference
+import Rings
 
 /// What one session has done for a query.
 struct QueryOutcome: Sendable {
-  /// Fixed-point outputs, one array a sample.
+  /// Fixed-point outputs, one array a sample; none where shares were asked for.
   var outputs: [[Int64]]
+  /// Server 1's share of the result, where shares were asked for.
+  var share: SecretBytes?
   var seconds: Double
   var bytesSent: Int
   var bytesReceived: Int
@@ -17,6 +21,8 @@ final class WorkItem: @unchecked Sendable {
   enum Task {
     /// Fixed-point inputs, one array a sample.
     case query([[Int64]])
+    /// Server 1's shares of inputs, and the query's name.
+    case shared([SecretWords], SharedQueryName)
     /// So many further inferences.
     case prepare(Int)
   }
