@@ -106,7 +106,9 @@ private struct Sharing {
     func word(_ value: Int64) -> UInt64 {
       modulus == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
     }
-    let (w, b) = (SecretWords(uninitialized: parameters.weights.count), SecretWords(uninitialized: parameters.bias.count))
+    let (w, b) = (
+      SecretWords(uninitialized: parameters.weights.count), SecretWords(uninitialized: parameters.bias.count)
+    )
     for (index, value) in parameters.weights.enumerated() { w.pointer[index] = word(Int64(value)) }
     for (index, value) in parameters.bias.enumerated() { b.pointer[index] = word(value) }
     let (weights, biases) = (split(w, modulus), split(b, modulus))

@@ -54,14 +54,15 @@ public struct Flood: Hashable, Sendable {
   /// Largest absolute value.
   public var bound: Double { 1.5 * exp2(Double(coarseBits + fineBits)) }
 
-  /// Words of stream a number takes.
-  var streamWords: Int { fineBits > 64 ? 5 : 4 }
+  /// Words of stream a number takes. Floods of words times small weights stay far below the bound, those of words times words
+  /// far above, so that what a step draws depends on the mode alone, not on the sizes of its layers.
+  var streamWords: Int { fineBits > 48 ? 5 : 4 }
 
   /// Draws `count` numbers.
   ///
   /// - Parameters:
   ///   - out: receives the numbers, secret like their generator: to be overwritten by the caller.
-  ///   - generator: a secret stream; an element takes 32 bytes of it, 40 where h exceeds 64.
+  ///   - generator: a secret stream; an element takes 32 bytes of it, 40 where h exceeds 48.
   public func fill(_ out: UnsafeMutablePointer<Int128>, count: Int, from generator: StreamGenerator) {
     let words = streamWords
     let chunk = 256

@@ -49,7 +49,8 @@ extension Hello {
     }
     try compare(
       "protocol version", "\(protocolVersion)", "\(peer.protocolVersion)", "install the same release on both sides")
-    guard expected.contains(peer.role), role.complement.union([.dealer, .client]).contains(peer.role), peer.role != role else {
+    guard expected.contains(peer.role), role.complement.union([.dealer, .client]).contains(peer.role), peer.role != role
+    else {
       let wanted = expected.map(\.description).sorted().joined(separator: " or ")
       throw TransportError.helloMismatch(
         field: "role", ours: "\(role), which expects a \(wanted)", theirs: "\(peer.role)",

@@ -65,7 +65,9 @@ public enum InputOperator {
 public enum OutputOperator {
   /// The model owner's side: ceil((64 - droppedBits) / 8) bytes an element.
   public static func send(_ shares: [SecretWords], droppedBits: Int, channel: FramedChannel) throws {
-    try channel.send(.output, UnsafeRawBufferPointer(encode(shares, droppedBits: droppedBits).buffer))
+    let bytes = encode(shares, droppedBits: droppedBits)
+    try channel.send(.output, UnsafeRawBufferPointer(bytes.buffer))
+    withExtendedLifetime(bytes) {}
   }
 
   /// A party's shares without their low bits, ceil((64 - droppedBits) / 8) bytes an element: a server's message to the client.

@@ -6,7 +6,7 @@ extension RingTruncation: ExpressibleByArgument {}
 
 /// What results shall tell, where it is not what the model file says.
 struct RevealOptions: ParsableArguments {
-  @Option(help: "What a result tells the data owner, scores or label; default: what the model file says.")
+  @Option(help: "What a result tells who asks, scores or label; default: what the model file says.")
   var reveal: Revelation?
 
   /// Loads a model file, to be planned so.

@@ -28,6 +28,8 @@ struct Share: ParsableCommand {
   @Option(help: ArgumentHelp("Plan file to write, for clients.", valueName: "file"))
   var plan: String
 
+  @OptionGroup var revealing: RevealOptions
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -44,7 +46,7 @@ struct Share: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let (zero, one) = try ServerShareFile.split(try ModelFile.load(from: model).planned())
+      let (zero, one) = try ServerShareFile.split(try revealing.load(model).planned())
       try zero.write(to: first)
       try one.write(to: second)
       try zero.plan.write(to: plan)

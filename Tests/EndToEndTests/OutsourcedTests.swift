@@ -32,9 +32,10 @@ struct OutsourcedTests {
   }
 
   private func start(_ site: Site, dealer: UInt16? = nil, store: Bool = false) throws -> Servers {
-    let source = try dealer.map {
-      ["--dealer", "127.0.0.1:\($0)", "--dealer-fingerprint", try site.fingerprint("dealer")]
-    } ?? []
+    let source =
+      try dealer.map {
+        ["--dealer", "127.0.0.1:\($0)", "--dealer-fingerprint", try site.fingerprint("dealer")]
+      } ?? []
     func stored(_ name: String) -> [String] { store ? ["--store", name] : [] }
     let zero = try site.start(
       "server-0",
@@ -101,10 +102,11 @@ struct OutsourcedTests {
     let port = try dealer.port()
     var servers = try start(site, dealer: port, store: true)
     try expectAnswers(site, servers, [1, 2])
-    #expect(try site.client().prepare(count: 3).added == 3)
+    #expect(try site.client().prepare(count: 40).added == 40)
     for daemon in [servers.one, servers.zero] { #expect(try daemon.terminate().code == 0, "\(daemon.log)") }
     servers = try start(site, dealer: port, store: true)
-    #expect(try site.client().status().prepared >= 3)
+    // Some were leased ahead of queries, and are gone; the level is 2.
+    #expect(try site.client().status().prepared >= 20)
     try expectAnswers(site, servers, [3])
   }
 
@@ -115,7 +117,9 @@ struct OutsourcedTests {
     let identity = try Identity.load(directory: site.path("client"))
     let plan = try PlanFile.load(from: site.path("shared.plan"))
     let agreement = try Agreement(plan)
-    for (port, server, role) in [(servers.ports.0, "server-0", Role.modelOwner), (servers.ports.1, "server-1", .dataOwner)] {
+    for (port, server, role) in [
+      (servers.ports.0, "server-0", Role.modelOwner), (servers.ports.1, "server-1", .dataOwner),
+    ] {
       let pinned = try Digest32(fingerprint: site.fingerprint(server))
       func connect() throws -> FramedChannel {
         let channel = FramedChannel(

@@ -14,7 +14,8 @@ struct OutsourcedTests {
   static let programs: [(name: String, program: Program)] = [
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
     ("early", Examples.early()), ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
-    ("leaky", Examples.function(.leakyReLU(shift: 2))), ("clip", Examples.function(.clip(upper: 900), to: .field)),
+    ("leaky", Examples.function(.leakyReLU(shift: 2))),
+    ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1))),
     ("label", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), isLabel: true)),
@@ -27,7 +28,9 @@ struct OutsourcedTests {
       let largest = expected.map(abs).max()!
       #expect(result.count == expected.count)
       let worst = zip(result, expected).map { abs($0 - $1) }.max()!
-      #expect(isExact ? worst == 0 : worst <= max(2, largest / 64), "off by \(worst), largest result \(largest)")
+      // As in runs of owned models: dropped bits before comparisons weigh more than those of activations.
+      let part: Int64 = example.program.comparisonSteps.isEmpty ? 64 : 16
+      #expect(isExact ? worst == 0 : worst <= max(2, largest / part), "off by \(worst), largest result \(largest)")
     }
   }
 
@@ -62,8 +65,12 @@ struct OutsourcedTests {
     let other = try servers.run(batches: [inputs], prepared: 1, sessionName: "another")
     #expect(first.lastShares.0 != other.lastShares.0 && first.lastShares.1 != other.lastShares.1)
     let owned = try Trio(model: example.model()).run(batches: [inputs], prepared: 1)
-    let largest = owned.results[0].map(abs).max()!
-    #expect(zip(first.results[0], owned.results[0]).allSatisfy { abs($0 - $1) <= max(2, largest / 64) })
+    let expected = example.twin.run(inputs[0])
+    let largest = expected.map(abs).max()!
+    for result in first.results + other.results + owned.results {
+      let worst = zip(result, expected).map { abs($0 - $1) }.max()!
+      #expect(worst <= largest / 64, "off by \(worst): \(result), expected \(expected)")
+    }
   }
 
   @Test("go on after a query whose share server 0 lacks; its material is spent")
@@ -77,7 +84,7 @@ struct OutsourcedTests {
     expectClose(example, outcome.results, [inputs[0], inputs[2]], false)
   }
 
-  @Test("end with an error wherever a server vanishes or stalls", arguments: [0, 40, 300, 3000, 9000], [0, 1])
+  @Test("end with an error wherever a server vanishes or stalls", arguments: [0, 40, 300, 3000, 7500], [0, 1])
   func damaged(count: Int, server: Int) throws {
     let example = Example(Examples.plain(), seed: 41)
     let servers = try Servers(example)

@@ -18,6 +18,8 @@ struct Servers {
   var forgotten: Set<Int> = []
   /// Of each server, in preparation by lattices.
   var threads = 1
+  /// Tables of each server in preparation by lattices; those of counters count its work.
+  var tables = (Duo.tables, Duo.tables)
 
   struct Outcome {
     var results: [[Int64]] = []
@@ -60,7 +62,7 @@ struct Servers {
     let lines = source == .dealer ? Self.dealer(parties, options, fault != nil) : []
     let clients = TestClients(program: program)
     let names = clients.share(batches, forgetting: forgotten)
-    let (shares, limits, source, count) = (shares, limits, source, threads)
+    let (shares, limits, source, count, tables) = (shares, limits, source, threads, tables.0)
     let meters = Meters()
     let recording = ChannelConfiguration(recordsTranscript: true)
     parties.start {
@@ -80,11 +82,11 @@ struct Servers {
           reverse: DealerDataOwnerSource(dealer: dealers[1], peer: channel, sessionID: reverse), clients: clients)
       } else {
         forward = LatticeModelOwnerSource(
-          peer: channel, sessionID: session, tables: Duo.tables, cache: WeightTransformCache(limitBytes: 1 << 28),
+          peer: channel, sessionID: session, tables: tables, cache: WeightTransformCache(limitBytes: 1 << 28),
           workers: WorkerPool(threads: count), randomness: StreamGenerator(publicSeed: 61))
         zero = ServerZero(
           reverse: LatticeDataOwnerSource(
-            peer: channel, sessionID: reverse, tables: Duo.tables, workers: WorkerPool(threads: count),
+            peer: channel, sessionID: reverse, tables: tables, workers: WorkerPool(threads: count),
             randomness: StreamGenerator(publicSeed: 63)), clients: clients)
       }
       try ModelOwnerSession(
@@ -123,12 +125,12 @@ struct Servers {
         share: shares.1, reverse: DealerModelOwnerSource(dealer: dealers[1], peer: channel, sessionID: reverse))
     } else {
       forward = LatticeDataOwnerSource(
-        peer: channel, sessionID: session, tables: Duo.tables, workers: WorkerPool(threads: threads),
+        peer: channel, sessionID: session, tables: tables.1, workers: WorkerPool(threads: threads),
         randomness: StreamGenerator(publicSeed: 62))
       one = ServerOne(
         share: shares.1,
         reverse: LatticeModelOwnerSource(
-          peer: channel, sessionID: reverse, tables: Duo.tables, cache: WeightTransformCache(limitBytes: 1 << 28),
+          peer: channel, sessionID: reverse, tables: tables.1, cache: WeightTransformCache(limitBytes: 1 << 28),
           workers: WorkerPool(threads: threads), randomness: StreamGenerator(publicSeed: 64)))
     }
     let server = try DataOwnerSession(

@@ -77,7 +77,8 @@ import Testing
     )
   }
 
-  @Test("Shares add up to the layer within the budget, whose size is that of the sampled error",
+  @Test(
+    "Shares add up to the layer within the budget, whose size is that of the sampled error",
     arguments: [ModulusKind.word, .field])
   func adds(kind: ModulusKind) throws {
     let geometry = LinearGeometry(inChannels: 16, outChannels: 12, inHeight: 14, inWidth: 14, kernel: 3, padding: 1)

@@ -351,7 +351,8 @@ struct DataOwnerWorker {
     let used = channel.meters - before
     daemon.metrics.count(used, phase: "online")
     return QueryOutcome(
-      outputs: result.outputs, share: result.share, seconds: seconds, bytesSent: used.totalSent, bytesReceived: used.totalReceived,
+      outputs: result.outputs, share: result.share, seconds: seconds, bytesSent: used.totalSent,
+      bytesReceived: used.totalReceived,
       rounds: (used.flights + 1) / 2, preparedOnDemand: missing > 0)
   }
 }

@@ -55,6 +55,7 @@ static void residues(int isa) {
   ck_residue_add(Q0, COUNT, a, b, out);
   ck_residue_subtract(Q0, COUNT, a, b, out);
   ck_residue_signed(Q0, COUNT, values, out);
+  ck_residue_signed64(Q0, COUNT, (const int64_t *)a, out);
   leave();
 }
 

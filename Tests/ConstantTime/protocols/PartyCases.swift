@@ -71,9 +71,14 @@ enum PartyCases {
       ct_hide(weights.sums.pointer, 8 * weights.sums.count)
       let bias = source.words(geometry.outChannels, .word).array().map { Int64(bitPattern: $0) >> 30 }
       let linear = LinearOperator(modulus: modulus, weights: weights, bias: bias)
-      _ = linear.apply(
-        source.words(geometry.inputShape.count, modulus), mask: source.words(linear.outputCount, modulus),
-        workspace: workspace)
+      let shared = LinearOperator(
+        modulus: modulus, geometry: geometry, weights: source.words(geometry.weightCount, modulus),
+        bias: source.words(geometry.outChannels, modulus))
+      for step in [linear, shared] {
+        _ = step.apply(
+          [source.words(geometry.inputShape.count, modulus)], masks: [source.words(step.outputCount, modulus)],
+          workspace: workspace)
+      }
     }
     let sample = source.words(count, .word).array().map { Int64(bitPattern: $0) >> 24 }
     try InputOperator.send([sample], masks: [source.words(count, modulus)], modulus: modulus, channel: left)
