@@ -1,7 +1,7 @@
 import Correlations
 public import Networks
 import Programs
-import Randomness
+public import Randomness
 import Rings
 
 /// A server's share of a model on disk, with the public plan.
@@ -27,12 +27,15 @@ public struct ServerShareFile: Sendable {
 
   /// Shares a planned model.
   ///
+  /// - Parameter randomness: the operating system's in products; seeded in benchmarks and tests.
   /// - Throws: ``InferenceError``, `ProgramError`
-  public static func split(_ planned: PlannedModel) throws -> (ServerShareFile, ServerShareFile) {
+  public static func split(
+    _ planned: PlannedModel, randomness: any RandomByteSource = SystemRandom()
+  ) throws -> (ServerShareFile, ServerShareFile) {
     let (first, second) = try ServerShare.split(
       program: planned.plan.program,
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
-      activations: planned.quantized.activation.mapValues { ($0.linear, $0.constant) })
+      activations: planned.quantized.activation.mapValues { ($0.linear, $0.constant) }, randomness: randomness)
     var plan = planned.plan
     plan.program = first.program
     let file = PlanFile(plan: plan, modelDigest: first.name)

@@ -16,6 +16,51 @@ struct ConfigurationTests {
 
     """
 
+  private static func server(_ number: Int, _ more: String = "") -> String {
+    let fingerprint = { (letter: String) in String(repeating: letter, count: 64) }
+    return """
+      role: server-\(number)
+      identity: here
+      share: digits.share
+      listen: 127.0.0.1:7001
+      clients: ["\(fingerprint("c"))"]
+
+      """ + more
+        + (number == 0
+          ? "peers: [\"\(fingerprint("a"))\"]\n"
+          : "peer: {address: 127.0.0.1:7000, fingerprint: \"\(fingerprint("a"))\"}\ncontrol: here.sock\n")
+  }
+
+  @Test("Servers of a shared model are read")
+  func servers() throws {
+    let zero = try PartyConfiguration.parse(
+      yaml: Self.server(0, "query: {batch: 7, timeout: 9}\n"), file: "party.yaml")
+    let one = try PartyConfiguration.parse(yaml: Self.server(1, "lattice: {cache: 5}\n"), file: "party.yaml")
+    guard case .modelOwner(let first) = zero, case .dataOwner(let second) = one else {
+      Issue.record("a role was read as another")
+      return
+    }
+    #expect(first.clients?.count == 1 && first.maximumBatch == 7 && first.queryTimeout == 9)
+    #expect(first.model.hasSuffix("digits.share") && second.plan.hasSuffix("digits.share"))
+    #expect(second.server?.clients == first.clients && second.server?.weightCache == 5)
+    #expect(second.server?.listen == NetworkAddress(host: "127.0.0.1", port: 7001))
+  }
+
+  @Test(
+    "What belongs to another role is refused",
+    arguments: [
+      (0, "model: m"), (0, "plan: p"), (0, "control: c"), (0, "reveal: label"), (1, "model: m"), (1, "peers: [a]"),
+      (1, "timeouts: {idle: 9}"), (0, "prepare: {level: 3}"),
+    ])
+  func serversRefuse(number: Int, line: String) {
+    #expect(throws: DaemonsError.self) {
+      try PartyConfiguration.parse(yaml: Self.server(number, line + "\n"), file: "party.yaml")
+    }
+    #expect(throws: DaemonsError.self) {
+      try PartyConfiguration.parse(yaml: Self.complete + "share: s\n", file: "party.yaml")
+    }
+  }
+
   @Test("A complete configuration is read")
   func complete() throws {
     guard case .modelOwner(let configuration) = try PartyConfiguration.parse(yaml: Self.complete, file: "party.yaml")

@@ -43,6 +43,18 @@ struct BenchTests {
     #expect(result.source == "lattice" && result.peakRssMb.modelOwner! > 0 && result.seconds > 0)
   }
 
+  @Test("A network between two servers with shares of it", arguments: ["lattice", "dealer"])
+  func outsourced(source: String) throws {
+    let arguments = ["lenet:poly:1", "--repetitions", "1", "--inferences", "2", "--phase", "total", "--source", source]
+    let owned = try #require(try run(arguments).first)
+    let shared = try #require(try run(arguments + ["--outsourced"]).first)
+    #expect(shared.case == "lenet:poly:1 outsourced" && shared.maxAbsErr < 0.05 && owned.maxAbsErr < 0.05)
+    #expect(shared.bytesTotal > owned.bytesTotal && shared.rounds > owned.rounds)
+    let refused = try Executable.run(
+      ["bench", "conv:4:6:12", "--outsourced"], in: FileManager.default.temporaryDirectory)
+    #expect(refused.code == 65, "\(refused.error)")
+  }
+
   @Test("Oblivious linear evaluations")
   func evaluations() throws {
     let result = try #require(try run(["ole:10000", "--repetitions", "2"]).first)

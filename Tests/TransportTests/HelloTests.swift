@@ -46,6 +46,27 @@ private func field(_ outcome: Outcome) -> String? {
     }
   }
 
+  /// A client proposes, says nothing of sources and stores, and is let in only where one is expected.
+  @Test func clientsAndServersAgreeWhereClientsAreExpected() throws {
+    for role in [Role.modelOwner, .dataOwner] {
+      var server = hello(role)
+      server.source = .lattice
+      server.usesStore = true
+      let (client, other) = try exchange(hello(.client, number: 6), server, expecting: ([role], [.client, .dealer]))
+      #expect(try client.get().sessionID == other.get().sessionID)
+      #expect(try other.get().peer.role == .client && other.get().peer.sessionNumber == 6)
+      let (_, refused) = try exchange(hello(.client, number: 6), hello(role), expecting: ([role], nil))
+      #expect(field(refused) == "role")
+      var changed = hello(role)
+      changed.modelDigest = .sha256([9])
+      let (one, two) = try exchange(hello(.client), changed, expecting: ([role], [.client]))
+      #expect(field(one) == "model digest" && field(two) == "model digest")
+    }
+    let (one, two) = try exchange(
+      hello(.client, seed: 1), hello(.client, seed: 2), expecting: ([.client], [.client]))
+    #expect(field(one) == "role" && field(two) == "role")
+  }
+
   @Test func everyDifferenceIsNamedAtBothEnds() throws {
     let changes: [(String, @Sendable (inout Hello) -> Void)] = [
       ("protocol version", { $0.protocolVersion = 9 }), ("ring identifier", { $0.ringIdentifier = 9 }),

@@ -92,6 +92,9 @@ public struct BenchmarkCase: Equatable, Sendable {
     }
   }
 
+  /// Whether it is about a whole network, or elements that a planner makes one of.
+  public var isNetwork: Bool { if case .network = kind { true } else { false } }
+
   /// Whether two parties run it.
   public var hasParties: Bool {
     defaultPhase != .kernel

@@ -9,11 +9,14 @@ import Transport
 public struct BenchmarkDataOwner {
   private let setting: BenchmarkSetting
   private let question: BenchmarkQuestion
+  /// Server 1's share, outsourced.
+  private let shared: ServerShareFile?
 
   /// Plans the case, and computes what must come out.
   public init(_ setting: BenchmarkSetting) throws {
     self.setting = setting
     question = try setting.benchmark.question()
+    shared = setting.isOutsourced ? try setting.benchmark.shares().1 : nil
   }
 
   private struct Measured {
@@ -34,24 +37,31 @@ public struct BenchmarkDataOwner {
     let options = BenchmarkSetting.options
     let channel = FramedChannel(try setting.wire.connect(to: peer, options: options))
     defer { channel.close() }
+    let (program, agreement) =
+      try shared.map { ($0.share.program, try Agreement($0.plan)) }
+      ?? (question.program, question.agreement)
     let (_, sessionID) = try Hello.exchange(
       channel,
-      question.agreement.hello(.dataOwner, source: setting.source, sessionNumber: UInt64.random(in: 1...UInt64.max)),
+      agreement.hello(.dataOwner, source: setting.source, sessionNumber: UInt64.random(in: 1...UInt64.max)),
       expecting: [.modelOwner])
     var configuration = DataOwnerConfiguration(
       common: CommonConfiguration(identity: ""), plan: "", peer: PinnedAddress(address: peer, fingerprint: .zero),
       source: setting.source, control: "")
     configuration.threads = setting.threads
     let sources = DataOwnerSources(
-      configuration, agreement: question.agreement, wire: setting.wire, streams: StreamRegistry())
+      configuration, agreement: agreement, wire: setting.wire, streams: StreamRegistry())
     let source = try sources.open(channel, sessionID: sessionID, options: options, cached: nil)
     defer { sources.close(source) }
+    let reverse = try shared.map { _ in try sources.openReverse(channel, sessionID: sessionID, options: options) }
+    defer { if let reverse { sources.close(reverse) } }
     let session = try DataOwnerSession(
-      channel: channel, program: question.program, source: source.source,
-      limits: setting.limits(material: DataOwnerMaterial.byteCount(question.program)))
+      channel: channel, program: program, source: source.source,
+      server: shared.flatMap { file in reverse.map { ServerOne(share: file.share, reverse: $0.source) } },
+      limits: setting.limits(material: DataOwnerMaterial.byteCount(program)))
+    let client = BenchmarkClient(program: program, samples: question.samples, channel: channel)
     var measured = Measured()
     for repetition in 0...repetitions {
-      try step(session, channel, isWarmUp: repetition == 0, &measured)
+      try step(session, channel, client, isWarmUp: repetition == 0, &measured)
       progress(Double(repetition + 1) / Double(repetitions + 1))
     }
     session.close()
@@ -59,7 +69,8 @@ public struct BenchmarkDataOwner {
   }
 
   private func step(
-    _ session: DataOwnerSession, _ channel: FramedChannel, isWarmUp: Bool, _ measured: inout Measured
+    _ session: DataOwnerSession, _ channel: FramedChannel, _ client: BenchmarkClient, isWarmUp: Bool,
+    _ measured: inout Measured
   ) throws {
     let samples = question.samples
     var preparing = 0.0
@@ -75,7 +86,7 @@ public struct BenchmarkDataOwner {
       let prepared = channel.snapshot()
       for _ in 0..<count {
         let asked = SystemCall.seconds()
-        let outputs = try session.infer(samples)
+        let outputs = try shared == nil ? session.infer(samples) : client.ask(session)
         if !isWarmUp { measured.asking.append(SystemCall.seconds() - asked) }
         measured.worst = max(measured.worst, difference(outputs))
       }
@@ -121,7 +132,8 @@ public struct BenchmarkDataOwner {
       case .dealer: "dealer"
       }
     return BenchmarkResult(
-      case: setting.benchmark.name, phase: phase.rawValue, source: name, net: net, seconds: Self.median(seconds),
+      case: setting.benchmark.name + (setting.isOutsourced ? " outsourced" : ""), phase: phase.rawValue, source: name,
+      net: net, seconds: Self.median(seconds),
       allS: seconds, bytesTotal: (meters.totalSent + meters.totalReceived) / queries, rounds: rounds.rounded(.up),
       peakRssMb: BenchmarkResult.Memory(modelOwner: nil, dataOwner: ProcessMemory.peak), maxAbsErr: measured.worst,
       threads: setting.threads, inferences: setting.inferences, elements: question.elements)

@@ -17,6 +17,8 @@ public struct BenchmarkSetting: Sendable {
   public var inferences: Int
   /// Threads of each party's preparation.
   public var threads: Int
+  /// Whether both parties are servers with shares of the case's network.
+  public var isOutsourced = false
 
   /// Makes a setting.
   public init(benchmark: BenchmarkCase, source: SourceConfiguration, wire: Wire, inferences: Int, threads: Int = 1) {
@@ -52,7 +54,11 @@ public enum BenchmarkModelOwner {
       try transfers.serve(channel)
       return ProcessMemory.peak
     }
-    let served = try setting.benchmark.served()
+    let shared = setting.isOutsourced ? try setting.benchmark.shares().0 : nil
+    let served =
+      try shared.map { (model: ModelOwnerModel($0.share), agreement: try Agreement($0.plan)) }
+      ?? setting.benchmark.served()
+    let samples = shared == nil ? [] : try setting.benchmark.question().samples
     var configuration = ModelOwnerConfiguration(
       common: CommonConfiguration(identity: ""), model: "", listen: listen, peers: [], source: setting.source)
     configuration.threads = setting.threads
@@ -63,8 +69,14 @@ public enum BenchmarkModelOwner {
     let (_, sessionID) = try Hello.exchange(channel, served.agreement.hello(.modelOwner, source: setting.source))
     let source = try sources.open(channel, sessionID: sessionID, options: BenchmarkSetting.options)
     defer { sources.close(source) }
+    let reverse = try shared.map { _ in
+      try sources.openReverse(channel, sessionID: sessionID, options: BenchmarkSetting.options, cached: nil)
+    }
+    defer { if let reverse { sources.close(reverse) } }
+    let client = BenchmarkClient(program: served.model.program, samples: samples, channel: channel)
     try ModelOwnerSession(
       channel: channel, model: served.model, source: source.source,
+      server: reverse.map { ServerZero(reverse: $0.source, clients: client) },
       limits: setting.limits(material: ModelOwnerMaterial.byteCount(served.model.program))
     ).serve()
     return ProcessMemory.peak
@@ -86,8 +98,10 @@ public enum BenchmarkModelOwner {
 /// The dealer of a benchmark: serves one pair.
 public enum BenchmarkDealer {
   /// Listens, says where, and serves both parties.
+  ///
+  /// - Parameter connections: two, or four of outsourced runs.
   public static func run(
-    wire: Wire, listen: NetworkAddress, isListening: (UInt16) throws -> Void
+    wire: Wire, listen: NetworkAddress, connections: Int = 2, isListening: (UInt16) throws -> Void
   ) throws {
     var limits = DealerLimits()
     if case .plain = wire { limits.comparesFingerprints = false }
@@ -97,7 +111,7 @@ public enum BenchmarkDealer {
     let listener = try TCPListener(host: listen.host, port: listen.port)
     try isListening(listener.port)
     let threads = ThreadGroup()
-    for index in 0..<2 {
+    for index in 0..<connections {
       guard let connection = try listener.accept(timeout: .seconds(600)) else { return }
       threads.start(name: "party-\(index)") {
         // A party that breaks off ends the benchmark by its own error.

@@ -69,7 +69,7 @@ extension BenchmarkCase {
       unit: exp2(-Double(planned.plan.program.output.fractionBits)))
   }
 
-  private func model(_ network: String) throws -> ModelFile {
+  func model(_ network: String) throws -> ModelFile {
     guard var file = try Benchmarks.model(network, seed: 1) else {
       throw DaemonsError.input(source: "case \"\(name)\"", reason: "there is no such network")
     }

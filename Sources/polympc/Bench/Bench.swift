@@ -37,6 +37,7 @@ struct Bench: ParsableCommand {
         polympc bench resnet20:poly:1 --phase total --inferences 8 --json
         polympc bench conv:64:64:56 ole:1048576 ntt:8192
         polympc bench lenet:poly:1 --source dealer
+        polympc bench lenet:poly:1 --outsourced
         polympc bench lenet:poly:1 --role model-owner --listen 127.0.0.1:7900
         polympc bench lenet:poly:1 --role data-owner --peer 127.0.0.1:7900 --net lan
       """)
@@ -49,6 +50,9 @@ struct Bench: ParsableCommand {
 
   @Option(help: "Where correlated randomness comes from: lattice or dealer.")
   var source = "lattice"
+
+  @Flag(help: "Run networks between two servers that hold shares of them.")
+  var outsourced = false
 
   @Option(help: "Threads that share a party's preparation by lattices. With more than one, no party keeps to a core.")
   var threads = 1
@@ -118,6 +122,9 @@ struct Bench: ParsableCommand {
   func run() throws {
     try Failures.reporting {
       let cases = try cases.map { try BenchmarkCase($0) }
+      if outsourced, let other = cases.first(where: { !$0.isNetwork }) {
+        throw DaemonsError.input(source: "case \"\(other.name)\"", reason: "only networks are shared between servers")
+      }
       if role != nil, !cases[0].hasParties {
         throw DaemonsError.input(source: "case \"\(cases[0].name)\"", reason: "it has no parties, and --role plays one")
       }

@@ -23,7 +23,9 @@ struct BenchProcess {
       }
       try Output.json(Memory(peakRssMb: peak))
     case "dealer":
-      try BenchmarkDealer.run(wire: setting.wire, listen: try address(options.listen!)) { Output.line("port \($0)") }
+      try BenchmarkDealer.run(
+        wire: setting.wire, listen: try address(options.listen!), connections: options.outsourced ? 4 : 2
+      ) { Output.line("port \($0)") }
     default:
       let progress = ProgressLine()
       let result = try ask(setting) { progress.show("\(benchmark.name): \(Output.percent($0))") }
@@ -52,8 +54,10 @@ struct BenchProcess {
       // The dealer's certificate is the last that was pinned.
       source = .dealer(PinnedAddress(address: try address(dealer), fingerprint: pins.last ?? .zero))
     }
-    return BenchmarkSetting(
+    var setting = BenchmarkSetting(
       benchmark: benchmark, source: source, wire: wire, inferences: options.inferences, threads: options.threads)
+    setting.isOutsourced = options.outsourced
+    return setting
   }
 
   private func address(_ text: String) throws -> NetworkAddress {

@@ -57,7 +57,7 @@ struct BenchTrio {
         "--phase", options.phase ?? benchmark.defaultPhase.rawValue, "--threads", "\(options.threads)", "--source",
         options.source, "--repetitions", "\(options.repetitions)",
         "--inferences", "\(options.inferences)", "--net", options.net,
-      ] + pins + more)
+      ] + (options.outsourced ? ["--outsourced"] : []) + pins + more)
   }
 }
 
