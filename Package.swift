@@ -72,7 +72,9 @@ let package = Package(
     .target(
       name: "HardwareModels", path: "HardwareModels", exclude: ["README.md"],
       resources: ["devices", "links", "kernels", "hosts"].map { .copy($0) }, swiftSettings: settings),
-    library("Hardware", ["HardwareModels", "Networks", "Packing", "Programs", "ProtocolDescriptors", "Rings"]),
+    library("Tracing", []),
+    library(
+      "Hardware", ["HardwareModels", "Networks", "Packing", "Programs", "ProtocolDescriptors", "Rings", "Tracing"]),
     library(
       "Daemons",
       [
@@ -110,8 +112,10 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
+    tests("TracingTests", ["Tracing"]),
     tests(
-      "HardwareTests", ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings"]),
+      "HardwareTests",
+      ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings", "Tracing"]),
     tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
       "InferenceTests",

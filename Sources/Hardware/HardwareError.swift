@@ -22,6 +22,8 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
   case noKernel(operation: String, place: String, advice: String)
   /// A batch or bulk that is not positive.
   case invalidCount(what: String, found: Int)
+  /// Tasks that cannot be scheduled.
+  case invalidSchedule(reason: String)
 
   /// A sentence for people.
   public var description: String {
@@ -48,6 +50,8 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
       "\(place.prefix(64)) does no \(operation.prefix(64)); \(advice)."
     case .invalidCount(let what, let found):
       "The \(what) is \(found), and at least 1 is needed."
+    case .invalidSchedule(let reason):
+      "This cannot be scheduled: \(reason)."
     }
   }
 }
