@@ -79,8 +79,8 @@ let package = Package(
       "Daemons",
       [
         "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks",
-        "ObliviousTransfer", "Packing", "Programs", "ProtocolDescriptors", "Randomness", "Rings", "Transport",
-        "TwoParty",
+        "ObliviousTransfer", "Packing", "Programs", "ProtocolDescriptors", "Randomness", "Rings", "Tracing",
+        "Transport", "TwoParty",
         "Yams", "FlyingFox", logging,
       ]),
     .executableTarget(

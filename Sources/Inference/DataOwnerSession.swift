@@ -27,6 +27,8 @@ public final class DataOwnerSession {
   private var nextPooled: UInt64 = 0
   private var burst = 1
   private var isEnded = false
+  /// Told what is done from now on.
+  public var observer: (any SessionObserver)?
   /// What was done so far.
   public private(set) var statistics = SessionStatistics()
 
@@ -95,6 +97,7 @@ public final class DataOwnerSession {
 
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)
+    observer?.begin(.preparation(inferences: serials.count))
     try channel.send(.prepare, range.bytes)
     var failure: (any Error)?
     let part = server.map { ServerOnePreparation(reverse: $0.reverse, activations: $0.share.activations) }
@@ -113,6 +116,7 @@ public final class DataOwnerSession {
       throw CorrelationError.unexpectedAnswer(what: "the range that the model owner prepared")
     }
     try store?.commit()
+    observer?.end()
     statistics.prepared += serials.count
   }
 
@@ -199,20 +203,28 @@ public final class DataOwnerSession {
   private func lease(_ wanted: Int) throws {
     let size = max(wanted, leaseSize)
     guard let store, pool.count < size else { return }
+    observer?.begin(.lease)
     for bytes in try store.lease(size - pool.count) {
       pool.add(try DataOwnerMaterial.decode(bytes, program: program, serial: nextPooled), serial: nextPooled)
       nextPooled += 1
     }
+    observer?.end()
   }
 
   private func ask(_ samples: [[Int64]]) throws -> [[Int64]] {
+    observer?.begin(.query(samples: samples.count))
     let range = SerialRange(pool.nextSerial..<pool.nextSerial + UInt64(samples.count))
     var materials = try takeMaterial(range)
     let masks = try takeMasks(&materials)
+    observer?.begin(.step(0))
     try channel.send(.query, range.bytes, flush: false)
     try InputOperator.send(samples, masks: masks, modulus: program.input.modulus, channel: channel)
+    observer?.end()
     let (shares, dropped) = try run(&materials)
+    observer?.begin(.step(program.steps.count - 1))
     let results = try OutputOperator.receive(shares, droppedBits: dropped, channel: channel)
+    observer?.end()
+    observer?.end()
     statistics.queries += 1
     statistics.samples += samples.count
     return results
@@ -220,13 +232,21 @@ public final class DataOwnerSession {
 
   /// - Returns: nil where server 0 lacks the other share; the material is spent all the same.
   private func ask(_ shares: [SecretWords], _ name: SharedQueryName) throws -> SecretBytes? {
+    observer?.begin(.query(samples: shares.count))
     let range = SerialRange(pool.nextSerial..<pool.nextSerial + UInt64(shares.count))
     var materials = try takeMaterial(range)
     let masks = try takeMasks(&materials)
+    observer?.begin(.step(0))
     try channel.send(.sharedQuery, SharedQuery(range: range, name: name).bytes, flush: false)
     try InputOperator.send(shares, masks: masks, modulus: program.input.modulus, channel: channel)
-    guard try channel.receive(.queryVerdict, byteCount: 1)[0] == 1 else { return nil }
+    let isHeld = try channel.receive(.queryVerdict, byteCount: 1)[0] == 1
+    observer?.end()
+    guard isHeld else {
+      observer?.end()
+      return nil
+    }
     let (outputs, dropped) = try run(&materials)
+    observer?.end()
     statistics.queries += 1
     statistics.samples += shares.count
     return OutputOperator.encode(outputs, droppedBits: dropped)
@@ -248,7 +268,8 @@ public final class DataOwnerSession {
     let batch = materials.count
     var opened: [Int: [SecretWords]] = [:]
     let lastUses = program.lastUses()
-    for (index, step) in program.steps.enumerated() {
+    for (index, step) in program.steps.enumerated().dropLast() {
+      observer?.begin(.step(index))
       switch step.operation {
       case .linear where server != nil:
         try sharedLinear(index, operand: step.inputs[0], &opened, &materials)
@@ -264,6 +285,7 @@ public final class DataOwnerSession {
           elementsPerSample: step.tensor.shape.count, materials: parts)
       default: break
       }
+      observer?.end()
     }
     guard case .output(let dropped) = program.steps[program.steps.count - 1].operation else {
       preconditionFailure("a validated program ends with its output")

@@ -23,6 +23,8 @@ public final class ModelOwnerSession {
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
   private var nextPooled: UInt64 = 0
+  /// Told what is done from now on.
+  public var observer: (any SessionObserver)?
   /// What was done so far.
   public private(set) var statistics = SessionStatistics()
 
@@ -101,6 +103,7 @@ public final class ModelOwnerSession {
       throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))
     }
     let program = model.program
+    observer?.begin(.preparation(inferences: range.serials.count))
     var failure: (any Error)?
     try Preparation.modelOwner(
       program: program, source: source, serials: range.serials, reverse: server?.reverse
@@ -118,14 +121,17 @@ public final class ModelOwnerSession {
     statistics.prepared += range.serials.count
     try channel.send(.prepared, range.bytes)
     try store?.commit()
+    observer?.end()
   }
 
   /// Gives rows to the pool once their deletion is committed.
   private func lease(_ header: [UInt8]) throws {
+    observer?.begin(.lease)
     for bytes in try store!.answerLease(header) {
       pool.add(try ModelOwnerMaterial.decode(bytes, program: model.program, serial: nextPooled), serial: nextPooled)
       nextPooled += 1
     }
+    observer?.end()
   }
 
   /// - Parameter shared: the query's name, outsourced.
@@ -135,6 +141,7 @@ public final class ModelOwnerSession {
     guard batch <= limits.maximumBatch else {
       throw InferenceError.invalidBatch(count: batch, limit: limits.maximumBatch)
     }
+    observer?.begin(.query(samples: batch))
     var materials = MaterialBatch<ModelOwnerMaterial>(capacity: batch)
     for serial in range.serials { materials.append(try pool.take(serial: serial)) }
     let program = model.program
@@ -142,6 +149,7 @@ public final class ModelOwnerSession {
     let opening = server == nil ? [] : program.openingSteps
     var shares = [[SecretWords]](repeating: [], count: program.steps.count)
     for (index, step) in program.steps.enumerated() {
+      observer?.begin(.step(index))
       switch step.operation {
       case .input:
         shares[index] = try InputOperator.receive(
@@ -149,7 +157,11 @@ public final class ModelOwnerSession {
         if let shared {
           let input = server?.clients.input(of: shared, samples: batch)
           try channel.send(.queryVerdict, [input == nil ? 0 : 1], flush: false)
-          guard let input else { return false }
+          guard let input else {
+            observer?.end()
+            observer?.end()
+            return false
+          }
           add(input, to: shares[index], step.tensor.modulus)
         }
       case .linear where server != nil:
@@ -179,7 +191,9 @@ public final class ModelOwnerSession {
         }
       }
       for operand in step.inputs where lastUses[operand] == index { shares[operand] = [] }
+      observer?.end()
     }
+    observer?.end()
     statistics.queries += 1
     statistics.samples += batch
     return true

@@ -19,6 +19,8 @@ public final class FramedChannel {
   public let stream: any ByteStream
   /// What has passed so far.
   public private(set) var meters = ChannelMeters()
+  /// Told of every frame from now on; nil, as it is at first, costs nothing.
+  public var observer: (any ChannelObserver)?
 
   private enum Direction { case sending, receiving }
 
@@ -27,6 +29,8 @@ public final class FramedChannel {
   private var sequenceReceived: UInt32 = 0
   private var unsent: UInt64?
   private var unread: UInt64?
+  private var frameSent: FrameFacts?
+  private var frameReceived: FrameFacts?
   private var isBroken = false
   private let sentHash: SHA256?
   private let receivedHash: SHA256?
@@ -78,6 +82,8 @@ public final class FramedChannel {
     precondition(unsent == nil, "the frame before is not finished")
     precondition(byteCount >= 0, "a frame cannot have \(byteCount) bytes")
     guard sequenceSent < .max else { throw TransportError.sequenceExhausted }
+    observer?.willSend()
+    frameSent = FrameFacts(kind: kind, sequence: sequenceSent, payloadBytes: byteCount)
     let header = FrameHeader(kind: kind, sequence: sequenceSent, length: UInt64(byteCount))
     try guarded {
       try header.withBytes {
@@ -109,6 +115,7 @@ public final class FramedChannel {
     precondition(unsent == 0, "the frame lacks \(unsent ?? 0) bytes, or none is open")
     unsent = nil
     if flush { try self.flush() }
+    if let observer, let frameSent { observer.didSend(frameSent) }
   }
 
   /// Hands everything sent so far to the network.
@@ -160,6 +167,7 @@ public final class FramedChannel {
   public func endReceive() {
     precondition(unread == 0, "\(unread ?? 0) bytes of the frame were not read, or none is open")
     unread = nil
+    if let observer, let frameReceived { observer.didReceive(frameReceived) }
   }
 
   /// Receives one frame of any of these kinds, each with the most bytes it may have.
@@ -185,6 +193,7 @@ public final class FramedChannel {
 
   private func receiveHeader(allowed: [FrameKind]) throws -> FrameHeader {
     precondition(unread == nil, "the frame before is not read to its end")
+    observer?.willReceive()
     let header = try withUnsafeTemporaryAllocation(byteCount: FrameHeader.byteCount, alignment: 8) { bytes in
       try stream.read(into: bytes)
       return FrameHeader(UnsafeRawBufferPointer(bytes))
@@ -202,6 +211,12 @@ public final class FramedChannel {
 
   private func accept(_ header: FrameHeader) {
     header.withBytes { receivedHash?.update($0) }
+    if let observer {
+      let frame = FrameFacts(
+        kind: header.kind, sequence: header.sequence, payloadBytes: Int(clamping: header.length))
+      frameReceived = frame
+      observer.didAccept(frame)
+    }
     // The peer cannot send the last number, see `beginSend`; wrapping keeps a peer that does from stopping the process.
     sequenceReceived &+= 1
     unread = header.length

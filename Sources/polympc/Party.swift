@@ -42,7 +42,7 @@ struct Party: ParsableCommand {
       else it is gone with its session.
 
       The files, with all keys and their defaults (those without one must be
-      given, except store and reveal):
+      given, except store, reveal and trace):
         role: model-owner               role: data-owner
         identity: FOLDER                identity: FOLDER
         model: FILE                     plan: FILE
@@ -59,9 +59,13 @@ struct Party: ParsableCommand {
                    message: 60,         query: {timeout: 60, queue: 256,
                    idle: 86400}                 batch: 256}
         spin: 50                        spin: 50
+        trace: FILE                     trace: FILE
         admin: 127.0.0.1:9100           admin: 127.0.0.1:9101
         log: {level: info,              log: {level: info, format: text}
               format: text}
+      With trace each writes what it did and when, layer by layer, to open in
+      Perfetto; polympc hw align lays both parties' files side by side. Nothing
+      secret is in them.
       With source: dealer both name it:
         dealer: {address: HOST:PORT, fingerprint: F}
       Times are seconds, spin is microseconds, cache and limit are mebibytes.
@@ -127,6 +131,9 @@ struct Party: ParsableCommand {
   @Option(help: ArgumentHelp("The dealer's fingerprint.", valueName: "fingerprint"))
   var dealerFingerprint: String?
 
+  @Option(help: ArgumentHelp("Write a trace of what is done, for Perfetto.", valueName: "file"))
+  var trace: String?
+
   @Option(help: "Threads that share the preparation of each session.")
   var threads: Int?
 
@@ -143,7 +150,7 @@ struct Party: ParsableCommand {
         ("sessions", sessions.map(String.init), "--sessions"), ("source", source, "--source"),
         ("store.path", store, "--store"), ("store.limit", storeLimit.map(String.init), "--store-limit"),
         ("threads", threads.map(String.init), "--threads"), ("reveal", reveal, "--reveal"),
-        ("lattice.cache", weightCache.map(String.init), "--weight-cache"),
+        ("lattice.cache", weightCache.map(String.init), "--weight-cache"), ("trace", trace, "--trace"),
         ("share", share, "--share"),
       ]) + Overrides.list("peers", allow, "--allow") + Overrides.list("clients", client, "--client")
   }

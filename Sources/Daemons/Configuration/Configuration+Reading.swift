@@ -101,6 +101,7 @@ extension ModelOwnerConfiguration {
     weightCache = try reader.integer("lattice.cache", in: 0...1 << 20, default: weightCache)
     threads = try reader.integer("threads", in: 1...64, default: threads)
     sessions = try reader.integer("sessions", in: 1...1024, default: sessions)
+    common.trace = try reader.trace()
     idleTimeout = try reader.seconds("timeouts.idle", in: 1...86400, default: idleTimeout)
     try reader.finish()
   }
@@ -145,6 +146,7 @@ extension DataOwnerConfiguration {
   private mutating func readRest(_ reader: inout ConfigurationReader) throws {
     store = try reader.store()
     sessions = try reader.integer("sessions", in: 1...64, default: sessions)
+    common.trace = try reader.trace()
     threads = try reader.integer("threads", in: 1...64, default: threads)
     prepareLevel = try reader.integer("prepare.level", in: 0...1024, default: prepareLevel)
     prepareChunk = try reader.integer("prepare.chunk", in: 1...1024, default: min(prepareChunk, max(1, prepareLevel)))
@@ -203,6 +205,9 @@ extension ConfigurationReader {
   mutating func requiredAddress(_ key: String, _ reason: String) throws -> NetworkAddress {
     try address(key, required(key, reason))
   }
+
+  /// `trace`.
+  mutating func trace() throws -> String? { has("trace") ? try path("trace", "it is the file of a trace") : nil }
 
   /// `store.path` and `store.limit`.
   mutating func store() throws -> StoreConfiguration? {

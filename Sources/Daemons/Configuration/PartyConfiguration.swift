@@ -71,6 +71,8 @@ public struct CommonConfiguration: Sendable, Equatable {
   public var messageTimeout: Double = 60
   /// Microseconds that a receive spins before it blocks. 0 leaves the core to others.
   public var spin: Int = 50
+  /// Where a trace of what is done is written; nil traces nothing. The dealer has none.
+  public var trace: String?
 
   /// Makes a configuration with the defaults.
   public init(identity: String) { self.identity = identity }

@@ -38,6 +38,7 @@ public final class DataOwnerDaemon: Sendable {
   /// Server 1's share of a model; nil at a data owner.
   let share: ServerShare?
   private let clients: ClientListener?
+  let trace: TraceRecorder?
   private let threads = ThreadGroup()
   private let control = Mutex<ControlServer?>(nil)
 
@@ -62,6 +63,7 @@ public final class DataOwnerDaemon: Sendable {
     self.metrics = shown
     queue = WorkQueue(limit: configuration.queueLimit)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
+    trace = configuration.common.trace.map { TraceRecorder(path: $0, role: .dataOwner, program: plan.program) }
     sources = DataOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     clients = try configuration.server.map {
       try ClientListener(
@@ -191,6 +193,9 @@ struct DataOwnerWorker {
       daemon.agreement.hello(
         .dataOwner, source: configuration.source, usesStore: daemon.store != nil, sessionNumber: number),
       expecting: [.modelOwner])
+    let trace = daemon.trace?.session(number: number)
+    channel.observer = trace
+    defer { trace?.finish(logger) }
     let source = try daemon.sources.open(
       channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference })
     defer { daemon.sources.close(source) }
@@ -209,6 +214,7 @@ struct DataOwnerWorker {
       channel: channel, program: daemon.plan.program, source: source.source,
       server: daemon.share.flatMap { share in reverse.map { ServerOne(share: share, reverse: $0.source) } },
       store: stock)
+    session.observer = trace
     if let difference = source.difference { daemon.health.withLock { $0.difference = difference } }
     daemon.metrics.count(channel.meters, phase: "other")
     logger.info("a session began", metadata: ["number": "\(number)"])

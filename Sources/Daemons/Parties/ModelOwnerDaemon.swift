@@ -26,6 +26,7 @@ public final class ModelOwnerDaemon: Sendable {
   private let openClients = Atomic<Int>(0)
   /// D = W1 - A1 of server 1's weights, once a session has begun with a dealer.
   private let difference = Mutex<WeightDifference?>(nil)
+  private let trace: TraceRecorder?
 
   /// Opens the listening port; ``start()`` begins to serve.
   ///
@@ -45,6 +46,7 @@ public final class ModelOwnerDaemon: Sendable {
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
+    trace = configuration.common.trace.map { TraceRecorder(path: $0, role: .modelOwner, program: model.program) }
     sources = ModelOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     accepting = try AcceptLoop(
       listen: configuration.listen,
@@ -110,6 +112,9 @@ public final class ModelOwnerDaemon: Sendable {
     logger[metadataKey: "peer"] = "\(stream.peerFingerprint)"
     try wire.check(peer.role, stream.peerFingerprint, peers: configuration.peers, clients: configuration.clients ?? [])
     if peer.role == .client { return try serveClient(channel, logger) }
+    let sessionTrace = trace?.session(number: peer.sessionNumber)
+    channel.observer = sessionTrace
+    defer { sessionTrace?.finish(logger) }
     let source = try sources.open(channel, sessionID: sessionID, options: options)
     defer { sources.close(source) }
     let reverse = try configuration.clients.map { _ in
@@ -132,6 +137,7 @@ public final class ModelOwnerDaemon: Sendable {
     let session = ModelOwnerSession(
       channel: channel, model: model, source: source.source,
       server: reverse.map { ServerZero(reverse: $0.source, clients: desk) }, store: stock)
+    session.observer = sessionTrace
     logger.info("a session began", metadata: ["number": "\(peer.sessionNumber)"])
     try serve(session, channel, logger)
     return ["queries": "\(session.statistics.queries)", "samples": "\(session.statistics.samples)"]
