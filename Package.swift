@@ -87,7 +87,7 @@ let package = Package(
       name: "polympc",
       dependencies: [
         "Correlations", "Daemons", "Hardware", "Inference", "MaterialStore", "Networks", "Programs", "Randomness",
-        "Rings", "Training", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Rings", "Tracing", "Training", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),
@@ -128,9 +128,10 @@ let package = Package(
       "DaemonsTests",
       [
         "Correlations", "Daemons", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs", "Randomness",
-        "Rings", "Transport",
+        "Rings", "Tracing", "Transport",
         logging,
       ],
       resources: [.copy("References")]),
-    tests("EndToEndTests", ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Transport", "polympc"]),
+    tests(
+      "EndToEndTests", ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Tracing", "Transport", "polympc"]),
   ])

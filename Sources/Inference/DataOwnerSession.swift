@@ -268,7 +268,7 @@ public final class DataOwnerSession {
     let batch = materials.count
     var opened: [Int: [SecretWords]] = [:]
     let lastUses = program.lastUses()
-    for (index, step) in program.steps.enumerated().dropLast() {
+    for (index, step) in program.steps.enumerated().dropFirst().dropLast() {
       observer?.begin(.step(index))
       switch step.operation {
       case .linear where server != nil:

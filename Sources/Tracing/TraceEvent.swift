@@ -75,7 +75,8 @@ public struct TraceEvent: Hashable, Sendable {
   public static func processName(_ name: String, process: Int) -> [TraceEvent] {
     [
       TraceEvent(.metadata, name: "process_name", process: process, arguments: [("name", .text(name))]),
-      TraceEvent(.metadata, name: "process_sort_index", process: process, arguments: [("sort_index", .integer(process))]),
+      TraceEvent(
+        .metadata, name: "process_sort_index", process: process, arguments: [("sort_index", .integer(process))]),
     ]
   }
 

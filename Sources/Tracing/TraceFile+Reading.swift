@@ -19,7 +19,8 @@ extension TraceFile {
     facts = decoded.otherData ?? [:]
     events = try decoded.traceEvents.enumerated().map { index, raw in
       guard let event = raw.event else {
-        throw TraceError.malformed(file: name, reason: "event \(index) lacks a time, a duration or an id, or one is out of range")
+        throw TraceError.malformed(
+          file: name, reason: "event \(index) lacks a time, a duration or an id, or one is out of range")
       }
       return event
     }

@@ -61,7 +61,8 @@ public enum TraceMerge {
   public static func add(_ predicted: TraceFile, to measured: TraceFile, query: Int = 0) throws -> TraceFile {
     let queries = measured.events.filter { $0.category == "query" && $0.process == 1 }.map(\.time).sorted()
     guard queries.indices.contains(query) else {
-      throw TraceError.notAligned(reason: "query \(query) of the data owner is not in the trace, which has \(queries.count)")
+      throw TraceError.notAligned(
+        reason: "query \(query) of the data owner is not in the trace, which has \(queries.count)")
     }
     let (first, flows) = (2, 1 + (measured.events.compactMap(\.flow).max() ?? 0))
     var result = measured

@@ -21,7 +21,7 @@ import Testing
   }
 
   /// Every example of the help does what it says, as it is printed.
-  @Test(arguments: ["hw", "hw latency", "hw table", "hw compare", "hw list"])
+  @Test(arguments: ["hw", "hw latency", "hw table", "hw compare", "hw schedule", "hw list"])
   func examplesWorkAsPrinted(command: String) throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let help = try run("\(command) --help").output

@@ -95,7 +95,7 @@ final class Site: @unchecked Sendable {
   }
 
   func startModelOwner(
-    dealer: UInt16, port: UInt16 = 0, model: String = "tiny.model", handshake: Double = 30
+    dealer: UInt16, port: UInt16 = 0, model: String = "tiny.model", handshake: Double = 30, extra: [String] = []
   ) throws -> DaemonProcess {
     try write(
       """
@@ -109,11 +109,12 @@ final class Site: @unchecked Sendable {
       admin: off
 
       """, as: "model-owner.yaml")
-    return try start("model-owner", ["party", "--config", "model-owner.yaml"])
+    return try start("model-owner", ["party", "--config", "model-owner.yaml"] + extra)
   }
 
   func startDataOwner(
-    dealer: UInt16, peer: UInt16, identity: String = "data-owner", pinned: String = "model-owner", sessions: Int = 1
+    dealer: UInt16, peer: UInt16, identity: String = "data-owner", pinned: String = "model-owner", sessions: Int = 1,
+    extra: [String] = []
   ) throws -> DaemonProcess {
     try write(
       """
@@ -129,7 +130,7 @@ final class Site: @unchecked Sendable {
       admin: off
 
       """, as: "data-owner.yaml")
-    return try start("data-owner", ["party", "--config", "data-owner.yaml"])
+    return try start("data-owner", ["party", "--config", "data-owner.yaml"] + extra)
   }
 
   /// All three, ready to answer.

@@ -4,13 +4,14 @@ import Tracing
 
 @Suite struct TraceFileTests {
   private let file = TraceFile(
-    events: TraceEvent.processName("model \"owner\"\n", process: 0) + TraceEvent.threadName("link", process: 0, thread: 3) + [
-      TraceEvent(
-        .complete, name: "conv1 send", category: "send", process: 0, thread: 3, time: 1_234_567_890_123, duration: 1,
-        arguments: [("tile", .integer(4)), ("layer", .text("conv1"))]),
-      TraceEvent(.flowStart, name: "message", category: "message", process: 0, thread: 3, time: -2_500_000, flow: 7),
-      TraceEvent(.flowEnd, name: "message", category: "message", process: 1, thread: 1, time: 40_000_000, flow: 7),
-    ], facts: ["offset_ps": .integer(-12), "share": .number(0.5), "title": .text("a\\b\u{1}")])
+    events: TraceEvent.processName("model \"owner\"\n", process: 0)
+      + TraceEvent.threadName("link", process: 0, thread: 3) + [
+        TraceEvent(
+          .complete, name: "conv1 send", category: "send", process: 0, thread: 3, time: 1_234_567_890_123, duration: 1,
+          arguments: [("tile", .integer(4)), ("layer", .text("conv1"))]),
+        TraceEvent(.flowStart, name: "message", category: "message", process: 0, thread: 3, time: -2_500_000, flow: 7),
+        TraceEvent(.flowEnd, name: "message", category: "message", process: 1, thread: 1, time: 40_000_000, flow: 7),
+      ], facts: ["offset_ps": .integer(-12), "share": .number(0.5), "title": .text("a\\b\u{1}")])
 
   /// Times are microseconds with all digits, and the fields are those of the format.
   @Test func isTheFormat() throws {

@@ -17,7 +17,8 @@ struct TraceEvents {
   func events(_ records: [TraceRecord]) -> [TraceEvent] {
     var events = TraceEvent.processName(role == .modelOwner ? "model owner" : "data owner", process: process)
     for ordinal in Set(records.map(\.ordinal)).sorted() {
-      events += TraceEvent.threadName("session \(ordinal): steps", process: process, thread: thread(ordinal, link: false))
+      events += TraceEvent.threadName(
+        "session \(ordinal): steps", process: process, thread: thread(ordinal, link: false))
       events += TraceEvent.threadName("session \(ordinal): link", process: process, thread: thread(ordinal, link: true))
     }
     return events + records.sorted { ($0.begin, -$0.end) < ($1.begin, -$1.end) }.map(event)
@@ -75,7 +76,8 @@ struct TraceEvents {
     .weightRequest: "weight request", .weightDifference: "weight difference", .latticeSeed: "seed",
     .latticeKeys: "public keys", .latticeMasks: "encrypted masks", .latticeLinear: "linear responses",
     .latticeShares: "encrypted shares", .latticeProducts: "products", .storeState: "store state",
-    .storeStock: "stock", .storeKeys: "row keys", .storeCommit: "commit", .storeTake: "take", .storeTakeKeys: "row keys",
+    .storeStock: "stock", .storeKeys: "row keys", .storeCommit: "commit", .storeTake: "take",
+    .storeTakeKeys: "row keys",
     .storeTaken: "taken", .transferBasePoint: "base point", .transferBaseAnswer: "base answers",
     .transferTrees: "trees", .transferColumns: "columns", .transferNoise: "noise", .transferChoices: "choices",
     .transferMessages: "transfers", .comparisonDelta: "differences", .comparisonFactors: "factors",

@@ -1,9 +1,9 @@
 import Foundation
 import Logging
 import Networks
-import Programs
+public import Programs
 import Synchronization
-import Tracing
+public import Tracing
 
 /// One span as it is kept: 64 bytes, whatever happened.
 struct TraceRecord: Sendable {
@@ -109,6 +109,7 @@ public final class TraceRecorder: Sendable {
       events: events,
       facts: [
         "role": .text(role.rawValue), "program": .text(program.name), "clock": .text("CLOCK_MONOTONIC"),
+        "clock_start_ns": .integer(start),
         "started_unix_s": .number(startOfDay), "dropped_spans": .integer(dropped),
       ])
   }

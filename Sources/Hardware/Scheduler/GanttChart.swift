@@ -23,7 +23,7 @@ public struct GanttChart {
   private static let rowHeight = 26.0
   private static let barHeight = 18.0
   private static let width = 1280.0
-  private static let right = 24.0
+  private static let right = 36.0
   /// Width of a character of the labels; a little more than that of the fonts in use, so that texts fit.
   private static let characterWidth = 6.8
   /// Light and dark; told apart by people with the usual kinds of colour blindness (after Okabe and Ito).
@@ -94,9 +94,9 @@ public struct GanttChart {
   private var span: Double { Double(max(timetable.makespan, 1)) }
   private func x(_ ticks: Double) -> Double { left + plotWidth * ticks / span }
 
-  /// What there is to tell apart, in order of first use: at most as many as there are colours, the last of them "other".
+  /// What there is to tell apart, messages and loads first: at most as many as there are colours, the last of them "other".
   private static func kinds(_ graph: TaskGraph) -> [String] {
-    var kinds: [String] = []
+    var kinds = ["send", "load"].filter { name in graph.tasks.contains { kind($0) == name } }
     for task in graph.tasks where !kinds.contains(kind(task)) { kinds.append(kind(task)) }
     return kinds.count <= colors.count ? kinds : Array(kinds.prefix(colors.count - 1)) + ["other"]
   }

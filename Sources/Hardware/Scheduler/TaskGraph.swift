@@ -6,6 +6,8 @@ public enum LaneKind: String, Codable, CaseIterable, Hashable, Sendable {
   case generator
   /// Oblivious transfers: their hashes and combinations, bits of comparisons.
   case transfer
+  /// A computer's processor, which does everything.
+  case processor
   /// Between the board's memory and its buffers.
   case memory
   /// To the other board.
@@ -80,6 +82,8 @@ public struct ScheduleTask: Codable, Hashable, Sendable {
   public var action: TileAction
   /// Which tile of the layer, from 0.
   public var tile: Int
+  /// Which stage of the analytic sum it is part of: stages follow one another there (``Timetable/withoutOverlap(_:)``).
+  public var stage: Int
   /// Index of the lane.
   public var lane: Int
   /// Ticks during which the unit is busy, at least 1.
@@ -93,10 +97,11 @@ public struct ScheduleTask: Codable, Hashable, Sendable {
 
   /// Describes a task.
   public init(
-    layer: String, step: String, action: TileAction, tile: Int = 0, lane: Int, duration: Int, latency: Int = 0,
+    layer: String, step: String, action: TileAction, tile: Int = 0, stage: Int = 0, lane: Int, duration: Int,
+    latency: Int = 0,
     dependencies: [Int] = [], claims: [ResourceClaim] = []
   ) {
-    (self.layer, self.step, self.action, self.tile) = (layer, step, action, tile)
+    (self.layer, self.step, self.action, self.tile, self.stage) = (layer, step, action, tile, stage)
     (self.lane, self.duration, self.latency) = (lane, duration, latency)
     (self.dependencies, self.claims) = (dependencies, claims)
   }
@@ -113,10 +118,14 @@ public struct TaskGraph: Codable, Hashable, Sendable {
   public var pools: [ResourcePool]
   /// The tasks; what one depends on precedes it.
   public var tasks: [ScheduleTask]
+  /// Stages of messages whose arrival the analytic sum does not wait for, since more follows them the same way.
+  public var streamedStages: Set<Int>
 
   /// Makes a graph; nothing is checked yet.
-  public init(lanes: [Lane], pools: [ResourcePool] = [], tasks: [ScheduleTask] = []) {
-    (self.lanes, self.pools, self.tasks) = (lanes, pools, tasks)
+  public init(
+    lanes: [Lane], pools: [ResourcePool] = [], tasks: [ScheduleTask] = [], streamedStages: Set<Int> = []
+  ) {
+    (self.lanes, self.pools, self.tasks, self.streamedStages) = (lanes, pools, tasks, streamedStages)
   }
 
   /// For every task, those that depend on it.
@@ -145,6 +154,7 @@ public struct TaskGraph: Codable, Hashable, Sendable {
       for before in task.dependencies where !(0..<index).contains(before) {
         throw refuse("depends on \(before), which does not precede it")
       }
+      guard Set(task.claims.map(\.pool)).count == task.claims.count else { throw refuse("claims twice of one pool") }
       for claim in task.claims {
         guard pools.indices.contains(claim.pool), claim.amount >= 1, claim.amount <= pools[claim.pool].capacity else {
           throw refuse("takes \(claim.amount) of pool \(claim.pool), which has less or does not exist")
@@ -158,13 +168,26 @@ public struct TaskGraph: Codable, Hashable, Sendable {
     try validateOrder()
   }
 
+  /// The most that is held of each pool when the tasks are done one after the other.
+  func serialPeaks() -> [Int] {
+    var state = PoolState(self)
+    var least = state.free
+    for index in tasks.indices {
+      state.start(index)
+      for claim in tasks[index].claims { least[claim.pool] = min(least[claim.pool], state.free[claim.pool]) }
+      state.end(index)
+    }
+    return zip(pools, least).map { $0.capacity - $1 }
+  }
+
   /// Does the tasks one after the other, and watches the pools.
   private func validateOrder() throws {
     var state = PoolState(self)
     for (index, task) in tasks.enumerated() {
       guard state.canStart(task) else {
         throw HardwareError.invalidSchedule(
-          reason: "task \(index) (\(task.layer), \(task.step)) finds no room in its buffers when all before it are done")
+          reason: "task \(index) (\(task.layer), \(task.step)) finds no room in its buffers when all before it are done"
+        )
       }
       state.start(index)
       state.end(index)
@@ -195,24 +218,22 @@ struct PoolState {
   }
 
   /// Whether there is room for all that the task takes.
-  func canStart(_ task: ScheduleTask) -> Bool {
-    switch task.claims.count {
-    case 0: return true
-    case 1: return free[task.claims[0].pool] >= task.claims[0].amount
-    default:
-      var wanted: [Int: Int] = [:]
-      for claim in task.claims { wanted[claim.pool, default: 0] += claim.amount }
-      return wanted.allSatisfy { free[$0.key] >= $0.value }
-    }
-  }
+  func canStart(_ task: ScheduleTask) -> Bool { task.claims.allSatisfy { free[$0.pool] >= $0.amount } }
 
   mutating func start(_ index: Int) { for claim in tasks[index].claims { free[claim.pool] -= claim.amount } }
 
-  mutating func end(_ index: Int) {
-    for claim in tasks[index].claims where claim.releasedBy.isEmpty { free[claim.pool] += claim.amount }
-    for (task, claim) in reads[index] {
-      unread[task][claim] -= 1
-      if unread[task][claim] == 0 { free[tasks[task].claims[claim].pool] += tasks[task].claims[claim].amount }
+  /// Gives back what the task itself held, and what it was the last reader of.
+  @discardableResult mutating func end(_ index: Int) -> [(task: Int, pool: Int, amount: Int)] {
+    var released: [(task: Int, pool: Int, amount: Int)] = []
+    for claim in tasks[index].claims where claim.releasedBy.isEmpty {
+      released.append((index, claim.pool, claim.amount))
     }
+    for (task, number) in reads[index] {
+      unread[task][number] -= 1
+      let claim = tasks[task].claims[number]
+      if unread[task][number] == 0 { released.append((task, claim.pool, claim.amount)) }
+    }
+    for entry in released { free[entry.pool] += entry.amount }
+    return released
   }
 }

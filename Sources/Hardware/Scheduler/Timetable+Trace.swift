@@ -63,6 +63,7 @@ extension CostParty {
     case .dealer: "dealer"
     case .sender: "sender"
     case .receiver: "receiver"
+    case .both: "both"
     }
   }
 }

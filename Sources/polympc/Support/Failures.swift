@@ -4,6 +4,7 @@ import Foundation
 import Hardware
 import Networks
 import Programs
+import Tracing
 import Training
 import Transport
 
@@ -42,6 +43,7 @@ enum Failures {
       case .missingModels, .missingDescriptor: 1
       default: 65
       }
+    case let error as TraceError: if case .fileSystem(_, "written", _) = error { 73 } else { 65 }
     case let error as TrainingError:
       switch error {
       case .badConfiguration: 64

@@ -22,15 +22,20 @@ import Testing
 
   /// The checker sees every kind of fault: else the test above could not fail.
   @Test func checkerSeesFaults() throws {
-    let lanes = [Lane(name: "a", board: .modelOwner, kind: .multiplier), Lane(name: "b", board: .modelOwner, kind: .memory)]
+    let lanes = [
+      Lane(name: "a", board: .modelOwner, kind: .multiplier), Lane(name: "b", board: .modelOwner, kind: .memory),
+    ]
     let pool = ResourcePool(name: "buffers", board: .modelOwner, capacity: 1)
     func task(_ lane: Int, _ after: [Int] = [], claims: [ResourceClaim] = []) -> ScheduleTask {
-      ScheduleTask(layer: "x", step: "s", action: .compute, lane: lane, duration: 2, latency: 1, dependencies: after, claims: claims)
+      ScheduleTask(
+        layer: "x", step: "s", action: .compute, lane: lane, duration: 2, latency: 1, dependencies: after,
+        claims: claims)
     }
     func faults(_ tasks: [ScheduleTask], _ starts: [Int], units: [Int]? = nil) -> Int {
       let graph = TaskGraph(lanes: lanes, pools: [pool], tasks: tasks)
       return ScheduleChecker.faults(
-        Timetable(graph: graph, starts: starts, units: units ?? tasks.map { _ in 0 })).count
+        Timetable(graph: graph, starts: starts, units: units ?? tasks.map { _ in 0 })
+      ).count
     }
     #expect(faults([task(0), task(0)], [0, 1]) == 1)
     #expect(faults([task(0), task(0)], [0, 2]) == 0)
@@ -70,7 +75,8 @@ import Testing
     #expect(refuses([task(claims: [ResourceClaim(pool: 0, releasedBy: [1])]), task()]))
     // Both halves of the pool wait for a reader that itself needs a third one.
     let full = ResourceClaim(pool: 0, releasedBy: [2])
-    #expect(refuses([task(claims: [full]), task(claims: [full]), task(after: [0, 1], claims: [ResourceClaim(pool: 0)])]))
+    #expect(
+      refuses([task(claims: [full]), task(claims: [full]), task(after: [0, 1], claims: [ResourceClaim(pool: 0)])]))
     #expect(throws: HardwareError.self) {
       try TaskGraph(lanes: [Lane(name: "a", board: .modelOwner, kind: .link, units: 0)]).validate()
     }
@@ -124,7 +130,8 @@ enum Golden {
   static func pipeline(tiles: Int, load: Int, compute: Int, send: Int, buffers: Int) -> TaskGraph {
     var graph = TaskGraph(
       lanes: [
-        Lane(name: "memory", board: .modelOwner, kind: .memory), Lane(name: "array", board: .modelOwner, kind: .multiplier),
+        Lane(name: "memory", board: .modelOwner, kind: .memory),
+        Lane(name: "array", board: .modelOwner, kind: .multiplier),
         Lane(name: "link", board: .modelOwner, kind: .link),
       ], pools: [ResourcePool(name: "buffers", board: .modelOwner, capacity: buffers)])
     for tile in 0..<tiles {
@@ -134,7 +141,8 @@ enum Golden {
           layer: "conv", step: "load", action: .load, tile: tile, lane: 0, duration: load,
           claims: [ResourceClaim(pool: 0, releasedBy: [first + 1])]),
         ScheduleTask(
-          layer: "conv", step: "multiply", action: .compute, tile: tile, lane: 1, duration: compute, dependencies: [first]),
+          layer: "conv", step: "multiply", action: .compute, tile: tile, lane: 1, duration: compute,
+          dependencies: [first]),
         ScheduleTask(
           layer: "conv", step: "send", action: .send, tile: tile, lane: 2, duration: send, dependencies: [first + 1]),
       ]

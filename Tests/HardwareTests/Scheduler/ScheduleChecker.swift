@@ -8,7 +8,9 @@ enum ScheduleChecker {
     func end(_ index: Int) -> Int { table.starts[index] + tasks[index].duration }
     for (index, task) in tasks.enumerated() {
       if table.starts[index] < 0 { faults.append("\(index) starts before 0") }
-      if !(0..<table.graph.lanes[task.lane].units).contains(table.units[index]) { faults.append("\(index) has no unit") }
+      if !(0..<table.graph.lanes[task.lane].units).contains(table.units[index]) {
+        faults.append("\(index) has no unit")
+      }
       for before in task.dependencies where table.starts[index] < end(before) + tasks[before].latency {
         faults.append("\(index) does not wait for \(before)")
       }
@@ -66,7 +68,8 @@ struct RandomGraphs {
     let boards = [CostParty.modelOwner, .dataOwner]
     let lanes = (0..<Int.random(in: 1...5, using: &numbers)).map { index in
       Lane(
-        name: "lane \(index)", board: boards[index % 2], kind: .multiplier, units: Int.random(in: 1...3, using: &numbers))
+        name: "lane \(index)", board: boards[index % 2], kind: .multiplier,
+        units: Int.random(in: 1...3, using: &numbers))
     }
     let pools = (0..<(usesPools ? Int.random(in: 0...3, using: &numbers) : 0)).map {
       ResourcePool(name: "pool \($0)", board: boards[$0 % 2], capacity: Int.random(in: 1...5, using: &numbers))
@@ -78,7 +81,8 @@ struct RandomGraphs {
       var task = ScheduleTask(
         layer: "layer \(index / 5)", step: "step", action: TileAction.allCases.randomElement(using: &numbers)!,
         tile: index, lane: Int.random(in: 0..<lanes.count, using: &numbers),
-        duration: Int.random(in: 1...longest, using: &numbers), latency: chance(30) ? Int.random(in: 0...5, using: &numbers) : 0)
+        duration: Int.random(in: 1...longest, using: &numbers),
+        latency: chance(30) ? Int.random(in: 0...5, using: &numbers) : 0)
       var needed: Set<Int> = []
       for _ in 0..<(index == 0 ? 0 : Int.random(in: 0...3, using: &numbers)) {
         needed.insert(Int.random(in: max(0, index - 12)..<index, using: &numbers))
@@ -99,7 +103,9 @@ struct RandomGraphs {
       }
       task.dependencies = needed.sorted()
       graph.tasks.append(task)
-      for hold in closed { free[graph.tasks[hold.task].claims[hold.claim].pool] += graph.tasks[hold.task].claims[hold.claim].amount }
+      for hold in closed {
+        free[graph.tasks[hold.task].claims[hold.claim].pool] += graph.tasks[hold.task].claims[hold.claim].amount
+      }
     }
     return graph
   }
