@@ -87,7 +87,8 @@ let package = Package(
       name: "polympc",
       dependencies: [
         "Correlations", "Daemons", "Hardware", "Inference", "MaterialStore", "Networks", "Programs", "Randomness",
-        "Rings", "Tracing", "Training", "Transport", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Rings", "Tracing", "Training", "Transport", logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     library("TestSupport", ["Programs", "Randomness", "Rings", "Transport"]),

@@ -1,4 +1,6 @@
 import Foundation
+import Networks
+import Programs
 import Testing
 import Tracing
 

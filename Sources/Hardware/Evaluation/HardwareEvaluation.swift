@@ -135,7 +135,8 @@ public struct HardwareEvaluator: Sendable {
       try LayerAccount.layers(of: graph, flow: try model.library.descriptor(name), variant: variant, batch: batch)
     case .program(let source):
       try LayerAccount.layers(
-        of: try Planner.outline(graph, options: outline), model: model, source: source, phase: phase, batch: batch,
+        of: try mode.deployed(Planner.outline(graph, options: outline)), model: model, source: source, phase: phase,
+        batch: batch,
         bulk: batch)
     }
   }
@@ -155,7 +156,8 @@ public struct HardwareEvaluator: Sendable {
     }
     return try evaluate(
       try LayerAccount.layers(
-        of: program, model: model, source: source, phase: phase, batch: batch, bulk: batch), network: program.name)
+        of: try mode.deployed(program), model: model, source: source, phase: phase, batch: batch, bulk: batch),
+      network: program.name)
   }
 
   /// Evaluates what layers do and send.

@@ -18,7 +18,7 @@ extension HardwareEvaluator {
     case .flow(let name, let variant):
       return try flows(of: graph, try model.library.descriptor(name), variant)
     case .program(let source):
-      return try flows(of: try Planner.outline(graph, options: outline), source)
+      return try flows(of: try mode.deployed(Planner.outline(graph, options: outline)), source)
     }
   }
 
@@ -87,7 +87,7 @@ extension HardwareEvaluator {
       RowWindow(kernel: kernel, stride: stride, padding: padding)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
     case .globalAveragePool, .flatten, .linear: .whole
-    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .absolute, .add: .same
+    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add: .same
     }
   }
 
@@ -141,7 +141,7 @@ extension HardwareEvaluator {
             bits: Double(8 * (message.payloadBytes + Traffic.headerBytes)), space: .result, isAnswer: number > 0,
             isAwaited: isAwaited))
       }
-      for party in [CostParty.modelOwner, .dataOwner] where done.insert(party).inserted {
+      for party in [CostParty.modelOwner, .dataOwner, .client] where done.insert(party).inserted {
         layer.stages += try work(of: party)
       }
       return layer

@@ -5,7 +5,7 @@ public struct NetworkSchedule: Sendable {
   /// How it is cut and what limits it.
   public struct Options: Hashable, Sendable {
     /// The most tiles of a stage.
-    public var tiles = 16
+    public var tiles = 32
     /// Buffers of a lane: 2 is double buffering.
     public var buffers = 2
     /// Whether tiles of boards are loaded from their memory first. The analytic sum knows no loads.

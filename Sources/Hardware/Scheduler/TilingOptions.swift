@@ -15,7 +15,7 @@ public struct TilingOptions: Hashable, Sendable {
   }
 
   /// The most tiles of a stage.
-  public var tiles = 16
+  public var tiles = 32
   /// Tiles that a lane may have in its buffers: 2 is double buffering.
   public var buffers = 2
   /// Memory of each board; without one, nothing is loaded, as in the paper's model.

@@ -61,6 +61,7 @@ extension CostParty {
     case .modelOwner: "model owner"
     case .dataOwner: "data owner"
     case .dealer: "dealer"
+    case .client: "client"
     case .sender: "sender"
     case .receiver: "receiver"
     case .both: "both"

@@ -25,7 +25,8 @@ struct HwSchedule: ParsableCommand {
       Examples:
         polympc hw schedule --network resnet50 --dataset imagenet \\
           --protocol pasnet --no-loads
-        polympc hw schedule --network resnet20 --svg resnet20.svg --trace resnet20.json
+        polympc hw schedule --network resnet20 --svg resnet20.svg \\
+          --trace resnet20.json
         polympc hw schedule --network resnet18 --dataset imagenet --explore
         polympc hw schedule --network lenet --exact 10
       """)
@@ -35,7 +36,7 @@ struct HwSchedule: ParsableCommand {
   @OptionGroup var format: HwFormatOptions
 
   @Option(help: "The most tiles of a layer's step.")
-  var tiles = 16
+  var tiles = 32
 
   @Option(help: "Tile buffers of a lane; 2 is double buffering.")
   var buffers = 2
