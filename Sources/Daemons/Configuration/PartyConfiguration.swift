@@ -188,7 +188,7 @@ public struct DealerConfiguration: Sendable, Equatable {
   public var listen: NetworkAddress
   /// Certificates of the model and data owners that are let in.
   public var peers: [Digest32]
-  /// Connections served at once; a session of two parties takes two.
+  /// Connections served at once; a session of two parties takes two, of two servers four.
   public var connections: Int = 64
   /// Makes a configuration with the defaults.
   public init(common: CommonConfiguration, listen: NetworkAddress, peers: [Digest32]) {

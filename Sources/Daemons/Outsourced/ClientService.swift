@@ -57,17 +57,16 @@ struct ClientService: Sendable {
 
   /// Server 1: runs queries.
   ///
-  /// - Parameter run: gives this server's share of a result.
+  /// - Parameter run: gives this server's share of a result. Seeds wait for a session, not what comes out of them, so that
+  ///   clients at once do not decide how much memory is taken.
   /// - Throws: `TransportError`, `TwoPartyError`
   func serve(
-    _ channel: FramedChannel, run: ([SecretWords], SharedQueryName) throws -> SecretBytes
+    _ channel: FramedChannel, run: (SecretKey, ClientQuery, SharedQueryName) throws -> SecretBytes
   ) throws -> Int {
     try serve(channel) { query, name in
       let seed = try ClientShare.receiveSeed(from: channel)
-      let shares = ClientShare.second(
-        seed: seed, query: query, count: program.input.shape.count, modulus: program.input.modulus)
       let output: SecretBytes
-      do { output = try run(shares, name) } catch DaemonsError.refused(let code, _) {
+      do { output = try run(seed, query, name) } catch DaemonsError.refused(let code, _) {
         try refuse(code, channel)
         return true
       }

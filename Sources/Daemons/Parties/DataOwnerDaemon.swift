@@ -9,6 +9,7 @@ import Randomness
 import Rings
 import Synchronization
 import Transport
+import TwoParty
 
 /// The data owner's daemon: keeps sessions with the model owner, refills their stock of prepared inferences, and serves
 /// local clients over the control socket.
@@ -107,20 +108,20 @@ public final class DataOwnerDaemon: Sendable {
     let service = ClientService(
       program: plan.program, maximumBatch: configuration.maximumBatch, queryTimeout: configuration.queryTimeout,
       stop: stopSignal)
-    clients?.start { [self] channel in try service.serve(channel) { try run($0, $1) } }
+    clients?.start { [self] channel in try service.serve(channel) { try run($0, $1, $2) } }
   }
 
   /// A client's query on this server's shares.
-  private func run(_ shares: [SecretWords], _ name: SharedQueryName) throws -> SecretBytes {
+  private func run(_ seed: SecretKey, _ query: ClientQuery, _ name: SharedQueryName) throws -> SecretBytes {
     let start = SystemCall.seconds()
     do {
       let outcome = try queue.run(
-        WorkItem(.shared(shares, name)), seconds: configuration.queryTimeout, isAbandoned: { stopSignal.isRaised })
+        WorkItem(.shared(seed, query, name)), seconds: configuration.queryTimeout, isAbandoned: { stopSignal.isRaised })
       guard let share = outcome?.share else {
         throw DaemonsError.refused(code: .failed, reason: "the query had no result")
       }
       metrics.queries.add(1, ["outcome": "ok"])
-      metrics.samples.add(Double(shares.count))
+      metrics.samples.add(Double(query.batch))
       metrics.querySeconds.observe(SystemCall.seconds() - start)
       return share
     } catch {
@@ -308,12 +309,18 @@ struct DataOwnerWorker {
           item,
           .success(
             try ask(samples.count, session, channel) { (outputs: try session.infer(samples), share: nil) }))
-      case .shared(let shares, let name):
+      case .shared(let seed, let query, let name):
+        let input = daemon.plan.program.input
         daemon.queue.finish(
           item,
           .success(
-            try ask(shares.count, session, channel) {
-              (outputs: [], share: try session.infer(shares: shares, name: name))
+            try ask(query.batch, session, channel) {
+              (
+                outputs: [],
+                share: try session.infer(
+                  shares: ClientShare.second(
+                    seed: seed, query: query, count: input.shape.count, modulus: input.modulus), name: name)
+              )
             }))
       }
     } catch let error as InferenceError {

@@ -1,6 +1,8 @@
 import Foundation
 import Inference
+import Randomness
 import Rings
+import TwoParty
 
 /// What one session has done for a query.
 struct QueryOutcome: Sendable {
@@ -21,8 +23,8 @@ final class WorkItem: @unchecked Sendable {
   enum Task {
     /// Fixed-point inputs, one array a sample.
     case query([[Int64]])
-    /// Server 1's shares of inputs, and the query's name.
-    case shared([SecretWords], SharedQueryName)
+    /// The seed of server 1's shares of inputs, the query, and its name.
+    case shared(SecretKey, ClientQuery, SharedQueryName)
     /// So many further inferences.
     case prepare(Int)
   }
