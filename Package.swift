@@ -65,7 +65,7 @@ let package = Package(
     library(
       "Inference",
       ["Correlations", "MaterialStore", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
-    library("Training", ["COpenBLAS", "CZlib", "Networks", "Rings"], resources: [.copy("Resources")]),
+    library("Training", ["CKernels", "COpenBLAS", "CZlib", "Networks", "Rings"], resources: [.copy("Resources")]),
     .target(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
       resources: protocols.map { .copy($0) }, swiftSettings: settings),
@@ -117,7 +117,7 @@ let package = Package(
     tests(
       "HardwareTests",
       ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings", "Tracing"]),
-    tests("TrainingTests", ["Networks", "Rings", "Training"], resources: [.copy("References")]),
+    tests("TrainingTests", ["CKernels", "Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
       "InferenceTests",
       [
@@ -134,5 +134,6 @@ let package = Package(
       ],
       resources: [.copy("References")]),
     tests(
-      "EndToEndTests", ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Tracing", "Transport", "polympc"]),
+      "EndToEndTests",
+      ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Tracing", "Training", "Transport", "polympc"]),
   ])

@@ -252,14 +252,15 @@ public final class GraphExecutor {
     }
   }
 
-  /// Mean loss times samples, and correct classifications, of a batch in inference mode.
-  public func evaluate(batch: FloatTensor, labels: [Int]) -> (loss: Double, correct: Int) {
+  /// Mean loss times samples, and the class of every sample, of a batch in inference mode.
+  public func evaluate(batch: FloatTensor, labels: [Int]) -> (loss: Double, predictions: [Int]) {
     defer { tape.reset() }
     let variables = record(batch, training: false)
     let logits = variables[variables.count - 1]
     let loss = tape.apply(.softmaxCrossEntropy(labels: labels, smoothing: 0), [logits])
-    let correct = zip(GraphExecutor.predictions(tape.value(logits)), labels).count { $0 == $1 }
-    return (Double(tape.value(loss).pointer[0]) * Double(labels.count), correct)
+    return (
+      Double(tape.value(loss).pointer[0]) * Double(labels.count), GraphExecutor.predictions(tape.value(logits))
+    )
   }
 
   /// Largest magnitude of every node's tensor on a batch in inference mode, by node.

@@ -269,7 +269,7 @@ extension SeededGenerator {
 
 extension Parameters {
   /// Takes over what has the same key and size.
-  mutating func carryOver(_ other: Parameters) {
+  public mutating func carryOver(_ other: Parameters) {
     for key in keys where other[key.node, key.name].count == self[key.node, key.name].count {
       self[key.node, key.name] = other[key.node, key.name]
     }

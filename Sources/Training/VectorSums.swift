@@ -75,22 +75,35 @@ enum VectorSums {
     }
   }
 
+  /// Calls `body(mapped, start, count)` for every block of `map(x)` and adds the results.
+  @inline(__always)
+  private static func mapped(
+    _ x: UnsafePointer<Float>, _ count: Int, _ map: (Float) -> Float,
+    _ body: (UnsafePointer<Float>, Int, Int) -> Double
+  ) -> Double {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { buffer in
+      let values = buffer.baseAddress!
+      var total = 0.0
+      var start = 0
+      while start < count {
+        let size = min(block, count - start)
+        for index in 0..<size { values[index] = map(x[start + index]) }
+        total += body(values, start, size)
+        start += size
+      }
+      return total
+    }
+  }
+
   /// Sum of `min(max(x, 0), upper) y`.
   static func clippedDot(_ x: UnsafePointer<Float>, upper: Float, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
-    blocks(count) { start, size in
-      var lanes = SIMD8<Float>(repeating: 0)
-      var index = start
-      let (low, high) = (SIMD8<Float>(repeating: 0), SIMD8<Float>(repeating: upper))
-      while index + 8 <= start + size {
-        lanes += pointwiseMin(pointwiseMax(load(x, index), low), high) * load(y, index)
-        index += 8
-      }
-      var rest = lanes.sum()
-      while index < start + size {
-        rest += min(max(x[index], 0), upper) * y[index]
-        index += 1
-      }
-      return rest
+    mapped(x, count, { min(max($0, 0), upper) }) { dot($0, center: 0, y + $1, $2) }
+  }
+
+  /// Sum of `max(|x| - bound, 0)^2`.
+  static func excessSquares(_ x: UnsafePointer<Float>, bound: Float, _ count: Int) -> Double {
+    mapped(x, count, { max($0 - bound, 0) + min($0 + bound, 0) }) { values, _, size in
+      squares(values, center: 0, size)
     }
   }
 

@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 import Dispatch
 
@@ -11,12 +12,21 @@ public final class Workers {
   static let shards = 4
   /// Threads in use, 1 or more.
   public let threads: Int
+  /// Instruction set of the float kernels.
+  let isa: ck_isa
   private var scratch: [[FloatStorage?]]
 
   /// Workers on `threads` threads. Sets OpenBLAS to one thread a caller, for the whole process.
-  public init(threads: Int) {
+  public convenience init(threads: Int) {
+    self.init(threads: threads, isa: [CK_AVX512, CK_AVX2].first { ck_float_isa_available($0) } ?? CK_SCALAR)
+  }
+
+  /// The same with a given instruction set, for tests.
+  init(threads: Int, isa: ck_isa) {
     precondition(threads >= 1)
+    precondition(ck_float_isa_available(isa), "this processor lacks the instruction set")
     self.threads = threads
+    self.isa = isa
     openblas_set_num_threads(1)
     scratch = Array(repeating: Array(repeating: nil, count: 4), count: Workers.shards)
   }

@@ -1,8 +1,6 @@
-public import ArgumentParser
+import ArgumentParser
 import Foundation
 import Networks
-public import Programs
-import Rings
 import Training
 
 struct Train: ParsableCommand {
@@ -13,11 +11,18 @@ struct Train: ParsableCommand {
       model is calibrated on training samples and planned, so that a model that
       cannot be run privately is refused here and not later.
 
+      A polynomial network may start from a trained one with ReLU (--from), replace
+      ReLU gradually (--gradual-epochs), and follow a teacher (--teacher). A run
+      killed at any moment goes on with --resume, and ends as it would have.
+
       Examples:
         polympc train digits --output digits.model
         polympc train mnist --data-path mnist --output mnist.model --threads 2
-        polympc train cifar10 --data-path cifar-10-batches-bin \\
-          --output resnet20.model --epochs 30
+        polympc train cifar10 --data-path cifar-10-batches-bin --relu \\
+          --network resnet20-w0.5 --output relu.model --checkpoint relu.checkpoint
+        polympc train cifar10 --data-path cifar-10-batches-bin --from relu.model \\
+          --network resnet20-w0.5 --teacher relu.model --gradual-epochs 5 \\
+          --output x2act.model --log x2act.jsonl --report x2act.html
       """)
 
   @Argument(help: "Preset: digits, mnist, cifar10.")
@@ -26,67 +31,33 @@ struct Train: ParsableCommand {
   @Option(name: .shortAndLong, help: "Model file to write.")
   var output: String
 
-  @Option(help: ArgumentHelp("Where the data set is; digits are shipped.", valueName: "path"))
-  var dataPath: String?
-
-  @Option(help: "Network: \(Builders.names.joined(separator: ", ")).")
+  @Option(help: "Network: \(Builders.names.joined(separator: ", ")); -w0.5 halves channels, -d0.5 layers.")
   var network: String?
 
   @Flag(help: "ReLU everywhere instead of polynomials: exact, by comparisons.")
   var relu = false
 
-  @Option(help: "What comparisons save: messages (for links of long delay) or bytes.")
-  var comparisons: ComparisonPreference = .messages
+  @Option(help: "Pooling between layers: average or maximum.")
+  var pooling: PoolingChoice?
 
-  @Option(help: "Fewest bits of comparisons, 4 to 64, beside what calibrated ranges ask for.")
-  var comparisonBits: Int?
+  @Option(help: ArgumentHelp("Start from this model's weights, by the names of layers.", valueName: "model"))
+  var from: String?
 
-  @Option(help: "How layers before comparisons and the output drop bits: local, or faithful (exact, and costs more).")
-  var ringTruncation: RingTruncation = .local
+  @Option(help: "Epochs over which ReLU gives way to the quadratic.")
+  var gradualEpochs: Float?
 
-  @Option(help: "What results will tell the data owner: scores, or the label alone.")
-  var reveal: Revelation = .scores
+  @Option(help: ArgumentHelp("Model that the network follows.", valueName: "model"))
+  var teacher: String?
 
-  @Option(help: "Passes over the training samples.")
-  var epochs: Int?
+  @Option(help: "Weight of the divergence from the teacher, 0 to 1.")
+  var distillation: Float = 0.5
 
-  @Option(help: "Samples in a step.")
-  var batch: Int?
+  @Option(help: "Temperature of the distillation.")
+  var temperature: Float = 4
 
-  @Option(help: "Greatest learning rate.")
-  var learningRate: Float?
+  @OptionGroup(title: "Learning") var options: LearningOptions
 
-  @Option(help: "Seed of everything random.")
-  var seed: UInt64?
-
-  @Option(help: "Uses only the first so many training samples.")
-  var limit: Int?
-
-  @Option(help: "Threads; they change no bit of the result.")
-  var threads: Int?
-
-  @Option(help: "Training samples from which ranges are calibrated.")
-  var calibration = 512
-
-  @Option(help: ArgumentHelp("Checkpoint written after every epoch.", valueName: "file"))
-  var checkpoint: String?
-
-  @Flag(help: "Go on from --checkpoint.")
-  var resume = false
-
-  @Flag(help: "Print JSON: a line an epoch, then the result.")
-  var json = false
-
-  func validate() throws {
-    if resume, checkpoint == nil { throw ValidationError("--resume needs --checkpoint.") }
-    if preset != .digits, dataPath == nil { throw ValidationError("The preset \(preset.rawValue) needs --data-path.") }
-    if let comparisonBits, !(4...64).contains(comparisonBits) {
-      throw ValidationError("--comparison-bits is 4 to 64.")
-    }
-    if calibration < 1 { throw ValidationError("--calibration is at least 1.") }
-  }
-
-  private struct Report: Encodable {
+  struct Report: Encodable {
     var model: String
     var modelDigest: String
     var accuracy: Double
@@ -97,95 +68,163 @@ struct Train: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let configuration = try configured()
-      let data = try DataSplit.load(configuration.data, path: configuration.dataPath)
-      let trainer =
-        if resume, let checkpoint {
-          try Trainer(resuming: checkpoint, configuration: configuration, data: data)
-        } else {
-          try Trainer(configuration: configuration, data: data)
-        }
-      trainer.checkpointPath = checkpoint
-      let view = TrainingView(json: json)
-      let result = try trainer.run(progress: { view.show($0) })
-      view.end()
-      let accuracy = result.history.epochs.last?.testAccuracy ?? 0
-      let file = try calibrated(result, data, configuration, accuracy)
-      try file.write(to: output)
-      let report = Report(
-        model: output, modelDigest: "\(try file.modelDigest())", accuracy: accuracy,
-        trainingSeconds: result.history.seconds, epochs: result.history.epochs.count,
-        expectedFailures: try file.planned().plan.expectedFailuresPerInference)
-      if json { return try Output.json(report) }
-      Output.line(
-        "\(output): \(Output.percent(accuracy)) of held-out samples, trained in \(Output.duration(report.trainingSeconds))"
-      )
+      var configuration = try options.configuration(for: preset)
+      configuration.network = network ?? configuration.network
+      configuration.usesRelu = relu
+      configuration.pooling = pooling ?? configuration.pooling
+      configuration.gradualEpochs = gradualEpochs ?? configuration.gradualEpochs
+      let teacherFile = try teacher.map(ModelFile.load(from:))
+      if let teacherFile {
+        configuration.distillation = Distillation(
+          weight: distillation, temperature: temperature, teacher: "\(try teacherFile.modelDigest())")
+      }
+      try configuration.validate()
+      let graph = try configuration.makeGraph()
+      let initial = try from.map { Parameters.byName(try ModelFile.load(from: $0), for: graph) }
+      try Session(command: "train", options: options, output: output).run(
+        configuration: configuration, graph: graph, initial: initial,
+        teacher: teacherFile.map { Teacher(graph: $0.graph, parameters: $0.parameters) })
     }
-  }
-
-  private func configured() throws -> TrainingConfiguration {
-    var configuration = Recipes.recipe(
-      for: preset, path: dataPath, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    configuration.network = network ?? configuration.network
-    configuration.usesRelu = relu
-    configuration.epochs = epochs ?? configuration.epochs
-    configuration.batch = batch ?? configuration.batch
-    configuration.learningRate = learningRate ?? configuration.learningRate
-    configuration.seed = seed ?? configuration.seed
-    configuration.trainingLimit = limit ?? configuration.trainingLimit
-    try configuration.validate()
-    return configuration
-  }
-
-  private func calibrated(
-    _ result: TrainingResult, _ data: DataSplit, _ configuration: TrainingConfiguration, _ accuracy: Double
-  ) throws -> ModelFile {
-    let planning = PlannerOptions(
-      comparisons: comparisons, comparisonBits: comparisonBits, ringTruncation: ringTruncation, reveals: reveal)
-    var file = ModelFile(
-      graph: result.graph, parameters: result.parameters, options: planning,
-      provenance: [
-        "data": configuration.data.rawValue, "seed": "\(configuration.seed)",
-        "epochs": "\(result.history.epochs.count)",
-        "accuracy": Output.fixed(accuracy, 4),
-      ])
-    let normalization = result.graph.inputNormalization
-    let area = result.graph.input.height * result.graph.input.width
-    let samples = (0..<min(calibration, data.training.count)).lazy.map { index in
-      data.training.rawSample(index).enumerated().map { normalization.apply($1, channel: $0 / area) }
-    }
-    try file.calibrate(samples: samples)
-    _ = try file.planned()
-    return file
   }
 }
 
-extension ComparisonPreference: ExpressibleByArgument {}
+struct Finetune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model further: one that a search found, or any other.",
+    discussion: """
+      The network is the model's own, whatever its layers are. Rates fall from 0.01 to
+      0.001 with a weight decay of 5e-4, as PolyMPCNet fine-tunes, unless told
+      otherwise; epochs, batch and data set are those of the model's preset.
 
-/// Shows a training run: a progress line on a terminal, a line an epoch everywhere.
-private struct TrainingView {
-  let json: Bool
-  let progress = ProgressLine()
+      Examples:
+        polympc finetune found.model --output final.model --epochs 20
+        polympc finetune found.model --data-path cifar-10-batches-bin \\
+          --teacher relu.model --output final.model --report final.html
+      """)
 
-  func show(_ event: TrainingEvent) {
-    switch event {
-    case .step(let step):
-      progress.show(
-        "epoch \(step.epoch), step \(step.step) of \(step.steps): loss \(Output.fixed(step.loss, 4)), "
-          + "\(Output.percent(step.accuracy)), \(Output.fixed(step.imagesPerSecond, 0)) pictures/s, "
-          + "\(Output.duration(step.remainingSeconds)) left")
-    case .epoch(let record, let remaining):
-      progress.clear()
-      if json { return try! Output.json(record) }
-      Output.note(
-        "epoch \(record.epoch): loss \(Output.fixed(record.trainingLoss, 4)), held out \(Output.percent(record.testAccuracy)), "
-          + "\(Output.fixed(record.imagesPerSecond, 0)) pictures/s, \(Output.duration(remaining)) left")
-    case .checkpointWritten: break
-    case .checkpointFailed(let error):
-      progress.clear()
-      Output.note("polympc: \(error)")
+  @Argument(help: "Model file to start from.")
+  var model: String
+
+  @Option(name: .shortAndLong, help: "Model file to write.")
+  var output: String
+
+  @Option(help: "Data set: digits, mnist, cifar10; the model's own where it names one.")
+  var data: DataSource?
+
+  @Option(help: "Epochs over which ReLU gives way to the quadratic, in the model's quadratic layers.")
+  var gradualEpochs: Float?
+
+  @Option(help: ArgumentHelp("Model that the network follows.", valueName: "model"))
+  var teacher: String?
+
+  @Option(help: "Weight of the divergence from the teacher, 0 to 1.")
+  var distillation: Float = 0.5
+
+  @Option(help: "Temperature of the distillation.")
+  var temperature: Float = 4
+
+  @OptionGroup(title: "Learning") var options: LearningOptions
+
+  func run() throws {
+    try Failures.reporting {
+      let file = try ModelFile.load(from: model)
+      let source = data ?? file.provenance["data"].flatMap(DataSource.init(rawValue:)) ?? .digits
+      var configuration = try options.configuration(for: source)
+      configuration.setFinetuning(of: file)
+      options.apply(to: &configuration)
+      configuration.gradualEpochs = gradualEpochs ?? configuration.gradualEpochs
+      let teacherFile = try teacher.map(ModelFile.load(from:))
+      if let teacherFile {
+        configuration.distillation = Distillation(
+          weight: distillation, temperature: temperature, teacher: "\(try teacherFile.modelDigest())")
+      }
+      try configuration.validate()
+      try Session(command: "finetune", options: options, output: output).run(
+        configuration: configuration, graph: file.graph, initial: file.parameters,
+        teacher: teacherFile.map { Teacher(graph: $0.graph, parameters: $0.parameters) }, planning: file.options)
     }
   }
+}
 
-  func end() { progress.clear() }
+extension TrainingConfiguration {
+  /// PolyMPCNet's fine-tuning of a model's own network.
+  mutating func setFinetuning(of file: ModelFile) {
+    if NetworkName(file.graph.name) != nil { network = file.graph.name }
+    learningRate = 0.01
+    finalLearningRate = 0.001
+    weightDecay = 5e-4
+    warmUpEpochs = 0
+  }
+}
+
+/// Trains, judges, writes the model, and reports: what train and finetune have in common.
+struct Session {
+  let command: String
+  let options: LearningOptions
+  let output: String
+
+  func run(
+    configuration: TrainingConfiguration, graph: Graph, initial: Parameters?, teacher: Teacher?,
+    planning: PlannerOptions = PlannerOptions()
+  ) throws {
+    let data = try DataSplit.load(configuration.data, path: configuration.dataPath)
+    let resumes = options.resumes(options.checkpoint)
+    let name = URL(fileURLWithPath: output).deletingPathExtension().lastPathComponent
+    let log = try RunLog(path: options.log, resuming: resumes)
+    try log.add(
+      .start(
+        LogRecord.Start(
+          command: command, run: name, network: graph.name, resumed: resumes, settings: configuration.settings)))
+    let (result, finish) = try train(
+      name: name, configuration: configuration, graph: graph, initial: initial, teacher: teacher, data: data,
+      checkpoint: options.checkpoint, log: log, cost: nil)
+    let file = try options.model(
+      graph: result.graph, parameters: result.parameters, data: data,
+      provenance: Self.provenance(configuration, result, finish.accuracy), planning: planning)
+    try file.write(to: output)
+    try options.writeReport(title: "polympc \(command): \(name)", records: log.records)
+    let report = Train.Report(
+      model: output, modelDigest: "\(try file.modelDigest())", accuracy: finish.accuracy,
+      trainingSeconds: result.history.seconds, epochs: result.history.epochs.count,
+      expectedFailures: try file.planned().plan.expectedFailuresPerInference)
+    if options.json { return try Output.json(report) }
+    Output.line(
+      "\(output): \(Output.percent(finish.accuracy)) of held-out samples, "
+        + "trained in \(Output.duration(report.trainingSeconds))")
+  }
+
+  /// Trains to the end and judges; the log takes both.
+  func train(
+    name: String, configuration: TrainingConfiguration, graph: Graph, initial: Parameters?, teacher: Teacher?,
+    data: DataSplit, checkpoint: String?, log: RunLog, cost: Double?
+  ) throws -> (TrainingResult, LogRecord.Finish) {
+    let trainer =
+      if options.resumes(checkpoint), let checkpoint {
+        try Trainer(
+          resuming: checkpoint, configuration: configuration, data: data, graph: graph, teacher: teacher)
+      } else {
+        try Trainer(
+          configuration: configuration, data: data, graph: graph, initial: initial, teacher: teacher)
+      }
+    trainer.checkpointPath = checkpoint
+    let view = TrainingView(run: name, json: options.json, log: log)
+    let result = try trainer.run(progress: { view.show($0) })
+    view.end()
+    let judged = try Evaluation.judge(
+      graph: result.graph, parameters: result.parameters, dataset: data.test, threads: configuration.threads)
+    let finish = LogRecord.Finish(
+      accuracy: judged.accuracy, cost: cost, comparisonLayers: graph.nodes.count { $0.operation.isComparison },
+      confusion: judged.confusion, classes: graph.classes, seconds: result.history.seconds)
+    try log.add(.finish(finish, run: name))
+    return (result, finish)
+  }
+
+  static func provenance(
+    _ configuration: TrainingConfiguration, _ result: TrainingResult, _ accuracy: Double
+  ) -> [String: String] {
+    [
+      "data": configuration.data.rawValue, "seed": "\(configuration.seed)",
+      "epochs": "\(result.history.epochs.count)", "accuracy": Output.fixed(accuracy, 4),
+    ]
+  }
 }

@@ -17,6 +17,11 @@ struct TinyModel {
       graph: graph, parameters: try Parameters.benchmarkPolynomial(graph, seed: seed), options: options,
       provenance: ["data": "none"])
     try file.calibrate(samples: (0..<4).map { Benchmarks.randomSample(graph, seed: 70 + $0) })
+    try self.init(file: file)
+  }
+
+  /// A model that was made elsewhere, of the digits network's input.
+  init(file: ModelFile) throws {
     self.file = file
     planned = try file.planned()
   }

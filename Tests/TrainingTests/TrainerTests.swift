@@ -160,14 +160,6 @@ import Testing
     #expect(try JSONDecoder().decode(TrainingConfiguration.self, from: json) == configuration)
   }
 
-  @Test func curvesAreSelfContained() throws {
-    let result = try Trainer(configuration: short(epochs: 2), data: try DataSplit.load(.digits, path: nil)).run()
-    let svg = CurvePlot.svg(result.history, title: "digits <2 epochs> & more")
-    #expect(svg.hasPrefix("<svg xmlns=") && svg.hasSuffix("</svg>\n"))
-    #expect(svg.contains("&lt;2 epochs&gt; &amp; more") && !svg.contains("href"))
-    #expect(CurvePlot.svg(TrainingHistory(), title: "empty").contains("</svg>"))
-  }
-
   @Test(arguments: ["lenet", "resnet20"]) func executorAgreesWithTheInferenceExecutor(name: String) throws {
     let graph = Builders.named(name, activation: .x2act(X2actSpec(scale: 8, perChannel: true)))!
     let parameters = try Parameters.initialize(graph, seed: 3, square: name == "lenet" ? 0.1 : 0.001)

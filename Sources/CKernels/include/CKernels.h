@@ -133,6 +133,7 @@ bool ck_pin_to_core(int core);
 void ck_release_memory(void);
 
 #include "CKernelsComparison.h"
+#include "CKernelsFloat.h"
 #include "CKernelsLattice.h"
 #include "CKernelsOT.h"
 

@@ -1,7 +1,7 @@
 import Rings
 
 /// Convolution: windows are copied into a matrix (im2col) a tile of output rows at a time, so that the tile stays in
-/// the cache, and multiplied by the weights with sgemm. Parallel over samples.
+/// the cache, and multiplied by the weights with sgemm. Parallel over samples. What ``DirectConvolution`` can do, it does.
 enum ConvolutionRule {
   static func rule(_ geometry: LinearGeometry) -> Rule {
     Rule(
@@ -34,6 +34,7 @@ enum ConvolutionRule {
   }
 
   private static func forward(_ geometry: LinearGeometry, _ context: RuleContext) {
+    if DirectConvolution.applies(to: geometry) { return DirectConvolution.forward(geometry, context) }
     let input = context.inputs[0]
     let weights = context.inputs[1]
     let bias = context.inputs.count > 2 ? context.inputs[2] : nil
@@ -71,6 +72,21 @@ enum ConvolutionRule {
   }
 
   private static func backward(_ geometry: LinearGeometry, _ context: RuleContext) {
+    if DirectConvolution.applies(to: geometry) {
+      DirectConvolution.backward(geometry, context, weightTarget: context.addingTarget(1))
+    } else {
+      multiplied(geometry, context)
+    }
+    if context.inputs.count > 2, let bias = context.addingTarget(2) {
+      let gradient = context.outputGradient!
+      let stride = gradient.shape.channelStride
+      context.workers.eachChannel(geometry.outChannels) { channel in
+        bias.pointer[channel] += Float(VectorSums.sum(gradient.pointer + channel * stride, stride))
+      }
+    }
+  }
+
+  private static func multiplied(_ geometry: LinearGeometry, _ context: RuleContext) {
     let input = context.inputs[0]
     let weights = context.inputs[1]
     let gradient = context.outputGradient!
@@ -119,12 +135,6 @@ enum ConvolutionRule {
     }
     if let weightTarget {
       workers.accumulateShards(slot: 2, count: geometry.weightCount, into: weightTarget.pointer)
-    }
-    if context.inputs.count > 2, let bias = context.addingTarget(2) {
-      let stride = gradient.shape.channelStride
-      workers.eachChannel(geometry.outChannels) { channel in
-        bias.pointer[channel] += Float(VectorSums.sum(gradient.pointer + channel * stride, stride))
-      }
     }
   }
 }

@@ -65,21 +65,7 @@ enum RangePenaltyRule {
         let sums = context.pool.take(BatchShape(channels: input.shape.channels, samples: 1))
         context.workers.eachChannel(input.shape.channels) { channel in
           let x = input.pointer + channel * count
-          var lanes = SIMD8<Float>(repeating: 0)
-          var index = 0
-          while index + 8 <= count {
-            let value = UnsafeRawPointer(x + index).loadUnaligned(as: SIMD8<Float>.self)
-            let excess = pointwiseMax(pointwiseMax(value, -value) - bound, SIMD8(repeating: 0))
-            lanes += excess * excess
-            index += 8
-          }
-          var sum = lanes.sum()
-          while index < count {
-            let excess = max(abs(x[index]) - bound, 0)
-            sum += excess * excess
-            index += 1
-          }
-          sums.pointer[channel] = sum
+          sums.pointer[channel] = Float(VectorSums.excessSquares(x, bound: bound, count))
         }
         let total = VectorSums.sum(sums.pointer, sums.count)
         context.output.pointer[0] = weight * Float(total / Double(input.count))
