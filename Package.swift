@@ -70,7 +70,7 @@ let package = Package(
       name: "ProtocolDescriptors", path: "Protocols", exclude: ["README.md"],
       resources: protocols.map { .copy($0) }, swiftSettings: settings),
     .target(
-      name: "HardwareModels", path: "HardwareModels", exclude: ["README.md"],
+      name: "HardwareModels", path: "HardwareModels", exclude: ["README.md", "rtl"],
       resources: ["devices", "links", "kernels", "hosts"].map { .copy($0) }, swiftSettings: settings),
     library("Tracing", []),
     library(
@@ -117,6 +117,7 @@ let package = Package(
     tests(
       "HardwareTests",
       ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings", "Tracing"]),
+    tests("RTLTests", ["Hardware", "Randomness", "Rings"]),
     tests("TrainingTests", ["CKernels", "Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
       "InferenceTests",
