@@ -1,6 +1,6 @@
 public import Foundation
 
-/// A computer that was calibrated, as `hw calibrate` writes it and `HardwareModels/hosts/<name>.json` may keep it.
+/// A computer whose operations were measured, as `HardwareModels/hosts/<name>.json` may keep it.
 public struct HostModel: Hashable, Sendable, Encodable {
   /// What a run pays beside its operations.
   public enum Overhead: String, CaseIterable, Hashable, Sendable {

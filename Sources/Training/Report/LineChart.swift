@@ -48,7 +48,7 @@ struct LineChart {
     let x = axis(points.map(\.x), floor: -.infinity, ceiling: .infinity, whole: hasWholeX)
     let y = axis(points.map(\.y), floor: floor, ceiling: ceiling, whole: false)
     let plot = Self.plot
-    let rows = (series.count + 2) / 3
+    let rows = (series.count + 1) / 2
     let height = plot.top + plot.height + 52 + Double(rows) * 18
     let width = plot.left + plot.width + 28
     func px(_ value: Double) -> Double { plot.left + plot.width * (value - x.low) / (x.high - x.low) }
@@ -76,7 +76,7 @@ struct LineChart {
     for entry in series { lines += drawn(entry, px, py) }
     for (index, entry) in series.enumerated() {
       let place = (
-        x: plot.left + Double(index % 3) * plot.width / 3, y: plot.top + plot.height + 56 + Double(index / 3) * 18
+        x: plot.left + Double(index % 2) * plot.width / 2, y: plot.top + plot.height + 56 + Double(index / 2) * 18
       )
       lines.append(
         "<line x1=\"\(Self.number(place.x))\" x2=\"\(Self.number(place.x + 18))\" y1=\"\(Self.number(place.y - 4))\" "
@@ -102,7 +102,12 @@ struct LineChart {
       lines.append(
         "<circle cx=\"\(Self.number(px(point.x)))\" cy=\"\(Self.number(py(point.y)))\" r=\"4\" fill=\"\(entry.color)\">"
           + "<title>\(HTML.escape(label))</title></circle>")
-      if index < entry.labels.count {
+      // Points that fall together are named together, by the first of them.
+      let same = points.indices.filter {
+        abs(px(points[$0].x) - px(point.x)) < 2 && abs(py(points[$0].y) - py(point.y)) < 2
+      }
+      if index < entry.labels.count, same.first == index {
+        let label = same.filter { $0 < entry.labels.count }.map { entry.labels[$0] }.joined(separator: ", ")
         // Labels near the right edge stand to the left of their point.
         let isRight = px(point.x) > Self.plot.left + 0.8 * Self.plot.width
         lines.append(
