@@ -78,7 +78,7 @@ let package = Package(
     library(
       "Daemons",
       [
-        "CKernels", "CPNG", "CZlib", "Correlations", "Inference", "Lattice", "MaterialStore", "Networks",
+        "CKernels", "CPNG", "CZlib", "Correlations", "Hardware", "Inference", "Lattice", "MaterialStore", "Networks",
         "ObliviousTransfer", "Packing", "Programs", "ProtocolDescriptors", "Randomness", "Rings", "Tracing",
         "Transport", "TwoParty",
         "Yams", "FlyingFox", logging,
@@ -129,9 +129,8 @@ let package = Package(
     tests(
       "DaemonsTests",
       [
-        "Correlations", "Daemons", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs", "Randomness",
-        "Rings", "Tracing", "Transport",
-        logging,
+        "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs",
+        "Randomness", "Rings", "Tracing", "Transport", logging,
       ],
       resources: [.copy("References")]),
     tests(

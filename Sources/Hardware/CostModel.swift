@@ -48,36 +48,57 @@ public struct CostModel: Sendable {
     guard bulk >= 1 else { throw HardwareError.invalidCount(what: "bulk", found: bulk) }
     guard lease >= 1 else { throw HardwareError.invalidCount(what: "lease", found: lease) }
     try program.validate()
-    let provider = try library.descriptor(source.descriptor)
-    let store = usesStore ? try library.descriptor("store") : nil
     var result = CostPrediction(
       program: program.name, phase: phase, batch: batch, bulk: bulk, source: source.rawValue)
     let counts = ["B": batch, "S": bulk, "L": lease]
-
-    func visit(_ index: Int?, _ name: String, _ operation: String, _ parts: [(Descriptor, Selection)]) throws {
+    let planned = try plan(program, phase, counts, source, usesStore: usesStore)
+    func visit(_ step: PlannedStep) throws {
       var cost = CostSummary()
-      for (descriptor, selection) in parts {
+      for (descriptor, selection) in step.parts.joined() {
         try charge(descriptor, selection, phase, &cost) { message, bytes in
           result.messages.append(
             PredictedMessage(
-              step: index, message: message.message, from: message.from, to: message.to, payloadBytes: bytes))
+              step: step.index, message: message.message, from: message.from, to: message.to, payloadBytes: bytes))
         }
       }
       guard cost != CostSummary() else { return }
       try result.total.add(cost)
-      result.steps.append(StepCost(index: index, name: name, operation: operation, cost: cost))
+      result.steps.append(StepCost(index: step.index, name: step.name, operation: step.operation, cost: cost))
     }
+    for step in planned where step.name != "end" || step.index != nil { try visit(step) }
+    if source == .lattice { try addTransfers(of: program, phase, bulk: bulk, to: &result) }
+    for step in planned where step.name == "end" && step.index == nil { try visit(step) }
+    if phase == .offline { result.messages = Self.ordered(result.messages, as: PreparationOrder(program), of: program) }
+    return result
+  }
 
+  /// What of which descriptors applies to a step; a list for each of its runs, where it compares.
+  struct PlannedStep {
+    let index: Int?
+    let name: String
+    let operation: String
+    let parts: [[(Descriptor, Selection)]]
+  }
+
+  /// What opens the phase, the program's steps in order, what closes it.
+  func plan(
+    _ program: Program, _ phase: CostPhase, _ counts: [String: Int], _ source: Source, usesStore: Bool
+  ) throws -> [PlannedStep] {
+    let provider = try library.descriptor(source.descriptor)
     let mode = program.deployment == .outsourced ? "outsourced" : "owned"
-    func frame(_ scope: String) -> Selection { Selection(scope: scope, variant: mode, values: counts) }
-    var packing = PackingSymbols(program: program, bulk: bulk)
+    func frame(_ scope: String, _ descriptor: Descriptor) -> PlannedStep {
+      PlannedStep(
+        index: nil, name: scope, operation: descriptor.name,
+        parts: [[(descriptor, Selection(scope: scope, variant: mode, values: counts))]])
+    }
     // Stores are compared before a source is set up, and a bulk is committed after the source has ended it.
-    if let store { try visit(nil, "begin", store.name, [(store, frame("begin"))]) }
-    try visit(nil, "begin", provider.name, [(provider, frame("begin"))])
+    let store = usesStore ? try library.descriptor("store") : nil
+    var packing = PackingSymbols(program: program, bulk: counts["S"] ?? 1)
+    var planned = [store, provider].compactMap { $0 }.map { frame("begin", $0) }
     for (index, step) in program.steps.enumerated() {
       let parts = CostSymbols.parts(program, index)
       let runs = program.comparisonStages(index) ?? []
-      let charges = try parts.enumerated().flatMap { number, part -> [(Descriptor, Selection)] in
+      let charges = try parts.enumerated().map { number, part -> [(Descriptor, Selection)] in
         let values = counts.merging(part.values) { first, _ in first }
         var prepared = Selection(scope: part.name, variant: part.variant, values: values)
         if source == .lattice && phase == .offline {
@@ -88,13 +109,9 @@ public struct CostModel: Sendable {
         let done = Selection(scope: nil, variant: part.variant, values: values)
         return [(try library.descriptor(part.name), done), (provider, prepared)]
       }
-      try visit(index, step.name, parts[0].name, charges)
+      planned.append(PlannedStep(index: index, name: step.name, operation: parts[0].name, parts: charges))
     }
-    if source == .lattice { try addTransfers(of: program, phase, bulk: bulk, to: &result) }
-    try visit(nil, "end", provider.name, [(provider, frame("end"))])
-    if let store { try visit(nil, "end", store.name, [(store, frame("end"))]) }
-    if phase == .offline { result.messages = Self.ordered(result.messages, as: PreparationOrder(program), of: program) }
-    return result
+    return planned + [provider, store].compactMap { $0 }.map { frame("end", $0) }
   }
 
   /// The set-up of both directions of transfers that comparisons draw from, and what the first bulk's extension sends: later ones
@@ -170,7 +187,7 @@ public struct CostModel: Sendable {
     return messages.prefix { $0.step == nil } + steps + messages.reversed().prefix { $0.step == nil }.reversed()
   }
 
-  private struct Selection {
+  struct Selection {
     let scope: String?
     let variant: String?
     var values: [String: Int]
@@ -180,25 +197,31 @@ public struct CostModel: Sendable {
     func includes(_ scope: String?, _ variant: String?) -> Bool {
       self.scope == scope && (variant == nil || variant == self.variant)
     }
-  }
 
-  private func charge(
-    _ descriptor: Descriptor, _ selection: Selection, _ phase: CostPhase, _ cost: inout CostSummary,
-    send: (MessageDescriptor, Int) -> Void
-  ) throws {
     func count(_ expression: Expression, _ more: [String: Int] = [:]) throws -> Int {
-      let value = try expression.value(selection.values.merging(more) { first, _ in first })
+      let value = try expression.value(values.merging(more) { first, _ in first })
       guard value >= 0 else { throw HardwareError.arithmetic(text: expression.text, reason: "a cost of \(value)") }
       return value
     }
+
     func sum(_ expression: Expression, over list: String?) throws -> Int {
       guard let list else { return try count(expression) }
-      return try (selection.lists[list] ?? []).reduce(0) { total, entry in
+      return try (lists[list] ?? []).reduce(0) { total, entry in
         let (product, overflow) = try count(expression, entry.values).multipliedReportingOverflow(by: entry.times)
         guard !overflow else { throw HardwareError.arithmetic(text: expression.text, reason: "the sum overflows") }
         return try CostSummary.sum(total, product)
       }
     }
+  }
+
+  func charge(
+    _ descriptor: Descriptor, _ selection: Selection, _ phase: CostPhase, _ cost: inout CostSummary,
+    send: (MessageDescriptor, Int) -> Void
+  ) throws {
+    func count(_ expression: Expression, _ more: [String: Int] = [:]) throws -> Int {
+      try selection.count(expression, more)
+    }
+    func sum(_ expression: Expression, over list: String?) throws -> Int { try selection.sum(expression, over: list) }
     func pass(_ message: MessageDescriptor, _ bytes: Int) throws {
       try cost.add(Traffic(from: message.from, to: message.to, payloadBytes: bytes, frames: 1))
       send(message, bytes)

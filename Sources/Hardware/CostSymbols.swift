@@ -7,7 +7,9 @@ enum CostSymbols {
   static let common: Set<String> = ["B", "S", "n", "maskBytes"]
   static let ofOperator: [String: Set<String>] = [
     "input": common,
-    "linear": common.union(["inputs", "outputs", "weights", "macs"]),
+    "linear": common.union([
+      "inputs", "outputs", "weights", "macs", "tileMacs", "dotMacs", "planeWords", "splitWords",
+    ]),
     "x2act": common,
     "pooling": common.union(["taps"]),
     "add": common.union(["shifts"]),
@@ -17,7 +19,7 @@ enum CostSymbols {
     "change-ring": common,
     "outsourced": common.union(["inputs", "inputMaskBytes", "outputs", "weights", "macs", "outputBytes"]),
     "comparison": common.union([
-      "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
+      "bits", "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
       "padPlanes",
       "productPlanes", "tablePlanes",
       "triplePlanes",
@@ -100,7 +102,8 @@ enum CostSymbols {
     func open(_ level: Int) -> Int { level < levels.count ? levels[level].openPlanes : 0 }
     var values = [
       "n": stage.count, "maskBytes": stage.modulus == .field ? 16 : 8, "draws": draws, "finals": finals,
-      "digits": stage.tableWidths.count, "entries": stage.tableWidths.reduce(0) { $0 + 1 << $1 },
+      "bits": digits.bits, "digits": stage.tableWidths.count,
+      "entries": stage.tableWidths.reduce(0) { $0 + 1 << $1 },
       "joints": stage.jointTransfers,
       "digitBits": stage.shiftPlanes, "turnPlanes": stage.turnBits,
       "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": stage.chosenPlanes,
@@ -124,6 +127,11 @@ enum CostSymbols {
       values["outputs"] = geometry.outputShape.count
       values["weights"] = geometry.weightCount
       values["macs"] = geometry.multiplyAccumulates
+      let work = geometry.kernelWork
+      values["tileMacs"] = work.tileMultiplications
+      values["dotMacs"] = work.dotMultiplications
+      values["planeWords"] = work.planeWords
+      values["splitWords"] = work.splitWords
       return ("linear", nil, values)
     case .activation(let spec): return ("x2act", spec.truncation.rawValue, values)
     case .sumPool(let window):

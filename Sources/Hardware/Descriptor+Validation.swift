@@ -12,12 +12,16 @@ private struct AnyKey: CodingKey {
 private struct DescriptorFields: Decodable {
   static let top: Set<String> = [
     "format", "name", "version", "role", "source", "adversary", "variants", "symbols", "messages", "material",
-    "operations",
+    "operations", "routines",
   ]
   static let lists: [String: Set<String>] = [
-    "messages": ["phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "frames", "content"],
+    "messages": [
+      "phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "frames", "during", "flush",
+      "content",
+    ],
     "material": ["phase", "scope", "variant", "kind", "count"],
     "operations": ["phase", "scope", "variant", "sum", "party", "operation", "count"],
+    "routines": ["phase", "scope", "variant", "sum", "party", "with", "routine", "count"],
   ]
   var unknown: [String] = []
 
@@ -119,6 +123,20 @@ extension Descriptor {
     for work in operations {
       try entry(work.operation, work.phase, work.scope, work.variant, work.sum, work.count)
       try expect(Self.operationKinds.contains(work.operation), "\(work.operation.prefix(64)) is not a known operation")
+    }
+    for routine in routines ?? [] {
+      try entry(routine.routine, routine.phase, routine.scope, routine.variant, routine.sum, routine.count)
+      try expect(Self.routineKinds.contains(routine.routine), "\(routine.routine.prefix(64)) is not a known routine")
+      if let message = routine.with {
+        try expect(
+          messages.contains { $0.message == message } || Self.primitiveMessages.contains(message),
+          "\(routine.routine): it goes with \(message.prefix(64)), which is no message here")
+      }
+    }
+    for (message, before) in zip(messages, [nil] + messages.map(\.self)) where message.during != nil {
+      try expect(
+        before?.message == message.during && before?.to == message.from,
+        "\(message.message): it answers \(message.during!.prefix(64)), which is not the peer's message before it")
     }
     for symbol in symbols.keys.sorted() {
       try expect(used.contains(symbol), "\(symbol.prefix(64)) is declared and never used")

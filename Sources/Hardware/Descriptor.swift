@@ -69,8 +69,21 @@ public struct MessageDescriptor: Codable, Hashable, Sendable {
   public let bytes: Expression
   /// Frames; one, if absent.
   public let frames: Expression?
+  /// The message, just before this one in the list and from the other party, whose pieces this one answers as they come.
+  public let during: String?
+  /// When it leaves: `pieces`, as soon as each of its parts is made; `later`, with what comes after it. Otherwise, or where more
+  /// than a sender holds back has gathered, at its end.
+  public let flush: MessageFlush?
   /// What it carries.
   public let content: String
+}
+
+/// When a message leaves its sender's buffer.
+public enum MessageFlush: String, Codable, Hashable, Sendable {
+  /// As soon as each of its parts is made.
+  case pieces
+  /// With what comes after it.
+  case later
 }
 
 /// Material consumed (by operators) or produced (by sources).
@@ -102,6 +115,28 @@ public struct OperationDescriptor: Codable, Hashable, Sendable {
   /// One of ``Descriptor/operationKinds``.
   public let operation: String
   /// How often.
+  public let count: Expression
+}
+
+/// What the engine itself calls, in the units in which its time grows on a general-purpose host. Operations say what must be
+/// computed on any device; routines say how this software does it, and `hw calibrate` finds what each takes.
+public struct RoutineDescriptor: Codable, Hashable, Sendable {
+  /// Phase.
+  public let phase: CostPhase
+  /// See ``MessageDescriptor/scope``.
+  public let scope: String?
+  /// See ``MessageDescriptor/variant``.
+  public let variant: String?
+  /// See ``MessageDescriptor/sum``.
+  public let sum: String?
+  /// Who works.
+  public let party: CostParty
+  /// The message with which it goes: before or while its sender sends it, while or after its receiver takes it. Work of
+  /// the step before its messages, if absent.
+  public let with: String?
+  /// One of ``Descriptor/routineKinds``.
+  public let routine: String
+  /// Units.
   public let count: Expression
 }
 
@@ -152,4 +187,6 @@ public struct Descriptor: Codable, Hashable, Sendable {
   public let material: [MaterialDescriptor]
   /// Local work.
   public let operations: [OperationDescriptor]
+  /// How this engine does it; absent where it does not (protocols of other systems).
+  public let routines: [RoutineDescriptor]?
 }

@@ -24,6 +24,8 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
   case invalidCount(what: String, found: Int)
   /// Tasks that cannot be scheduled.
   case invalidSchedule(reason: String)
+  /// A host on which a routine of the engine was not measured.
+  case noRoutine(routine: String, host: String)
 
   /// A sentence for people.
   public var description: String {
@@ -52,6 +54,8 @@ public enum HardwareError: Error, CustomStringConvertible, Equatable {
       "The \(what) is \(found), and at least 1 is needed."
     case .invalidSchedule(let reason):
       "This cannot be scheduled: \(reason)."
+    case .noRoutine(let routine, let host):
+      "The routine \(routine.prefix(64)) was not measured on the host \(host.prefix(64)); calibrate it again with polympc hw calibrate."
     }
   }
 }

@@ -6,7 +6,7 @@ extension RingContext {
   /// A uniform polynomial, residues of one prime after the other, from a public stream: both parties draw the same.
   ///
   /// By rejection from 64-bit words; what a block of N words leaves over is dropped.
-  func uniform(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+  package func uniform(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
     note(.uniform, words)
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: degree) { words in
       for (index, q) in primes.enumerated() {
@@ -21,13 +21,13 @@ extension RingContext {
   }
 
   /// Residues of a fresh error: centred binomial of 21 pairs of bits, standard deviation 3.24.
-  func errors(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+  package func errors(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
     note(.binomial, degree)
     small(from: stream, into: out, ck_sample_binomial)
   }
 
   /// Residues of a fresh ternary polynomial.
-  func ternary(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
+  package func ternary(from stream: StreamGenerator, into out: UnsafeMutablePointer<UInt64>) {
     note(.ternary, degree)
     small(from: stream, into: out, ck_sample_ternary)
   }

@@ -93,7 +93,7 @@ public final class RingContext: @unchecked Sendable {
   func note(_ operation: LatticeOperation, _ count: Int) { counter?.add(operation.rawValue, count) }
 
   /// round(Q m / t) of `count` words, prime j's residues from out + j * stride.
-  func embed(
+  package func embed(
     _ kind: ModulusKind, _ words: UnsafePointer<UInt64>, count: Int, _ out: UnsafeMutablePointer<UInt64>, stride: Int
   ) {
     note(.embed, primes.count * count)
@@ -110,7 +110,7 @@ public final class RingContext: @unchecked Sendable {
   }
 
   /// 2^128 c / Q of `count` coefficients, two words each.
-  func fractions(
+  package func fractions(
     _ residues: UnsafePointer<UInt64>, stride: Int, count: Int, _ out: UnsafeMutablePointer<UInt64>
   ) {
     note(.lift, count)

@@ -1,8 +1,8 @@
 internal import COpenSSL
-internal import Randomness
+package import Randomness
 
 /// The group of P-256 (FIPS 186-4, D.1.2.3), of prime order, by OpenSSL's constant-time multiplication.
-final class Curve {
+package final class Curve {
   /// Bytes of a point: 4, x, y (SEC 1, 2.3.3, uncompressed).
   static let pointBytes = 65
 
@@ -10,7 +10,7 @@ final class Curve {
   let context: OpaquePointer
   private let order: OpaquePointer
 
-  init() {
+  package init() {
     guard let group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), let context = BN_CTX_secure_new(),
       let order = EC_GROUP_get0_order(group)
     else { fatalError("OpenSSL could not make the curve P-256") }
@@ -23,7 +23,7 @@ final class Curve {
   }
 
   /// A uniform number in 1 ..< order, by rejection.
-  func scalar(from source: any RandomByteSource) -> Scalar {
+  package func scalar(from source: any RandomByteSource) -> Scalar {
     withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { bytes in
       defer { OPENSSL_cleanse(bytes.baseAddress, 32) }
       while true {
@@ -37,14 +37,14 @@ final class Curve {
   }
 
   /// number G.
-  func multiply(_ scalar: Scalar) -> Point {
+  package func multiply(_ scalar: Scalar) -> Point {
     let out = Point(self)
     check(EC_POINT_mul(group, out.pointer, scalar.number, nil, nil, context))
     return out
   }
 
   /// number P.
-  func multiply(_ scalar: Scalar, _ point: Point) -> Point {
+  package func multiply(_ scalar: Scalar, _ point: Point) -> Point {
     let out = Point(self)
     check(EC_POINT_mul(group, out.pointer, nil, point.pointer, scalar.number, context))
     return out
@@ -88,7 +88,7 @@ final class Curve {
   private func check(_ result: Int32) { precondition(result == 1, "OpenSSL stopped in P-256") }
 
   /// A secret number, erased when it goes.
-  final class Scalar {
+  package final class Scalar {
     let number: OpaquePointer
 
     init() {
@@ -101,7 +101,7 @@ final class Curve {
   }
 
   /// A point, erased when it goes.
-  final class Point {
+  package final class Point {
     let pointer: OpaquePointer
 
     init(_ curve: Curve) {

@@ -33,6 +33,9 @@ public final class LinearWorkspace {
   /// it changes no result.
   public let planeBudget: Int
 
+  /// ``planeBudget`` unless told: what fits a second-level cache.
+  public static let defaultPlaneBudget = 1 << 15
+
   private(set) var planes = SecretWords(zeros: 0)
   private(set) var accumulators = SecretWords(zeros: 0)
   private(set) var offsets = SecretWords(zeros: 0)
@@ -41,7 +44,7 @@ public final class LinearWorkspace {
   /// - Parameters:
   ///   - variant: the instruction set, which this processor must have.
   ///   - planeBudget: see ``planeBudget``.
-  public init(variant: KernelVariant = .best, planeBudget: Int = 1 << 15) {
+  public init(variant: KernelVariant = .best, planeBudget: Int = LinearWorkspace.defaultPlaneBudget) {
     precondition(variant.isAvailable, "this processor lacks the instruction set \(variant)")
     precondition(planeBudget > 0, "planeBudget must be positive")
     self.variant = variant

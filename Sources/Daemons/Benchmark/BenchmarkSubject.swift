@@ -1,7 +1,7 @@
 import Foundation
 import Inference
 import Networks
-import Programs
+public import Programs
 import Randomness
 import Rings
 import TwoParty
@@ -51,6 +51,18 @@ extension BenchmarkCase {
       return BenchmarkQuestion(
         program: squares.program, agreement: try agreement(squares.program), samples: [squares.input],
         expected: [squares.output], unit: 1, elements: count)
+    case .transform, .responses, .transfers:
+      throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
+    }
+  }
+
+  /// What both parties run.
+  /// - Throws: ``DaemonsError/input(source:reason:)`` for a case about no program.
+  public func program() throws -> Program {
+    switch kind {
+    case .network(let network, _): return try model(network).planned().plan.program
+    case .linear(let geometry): return LayerSubject(geometry).program
+    case .evaluations(let count): return SquareSubject(count).program
     case .transform, .responses, .transfers:
       throw DaemonsError.input(source: "case \"\(name)\"", reason: "it is about no program")
     }

@@ -100,7 +100,9 @@ public struct ModelOwnerConfiguration: Sendable, Equatable {
   public var source: SourceConfiguration
   /// Mebibytes of transformed weights that are kept in memory for lattice preparation; what does not fit is transformed
   /// again for each bulk.
-  public var weightCache: Int = 256
+  public var weightCache: Int = Self.defaultWeightCache
+  /// Mebibytes of transforms that are held unless told otherwise.
+  public static let defaultWeightCache = 256
   /// Threads that share the computation of a session's preparation.
   public var threads: Int = 1
   /// Where prepared material waits; nil keeps it in memory, for the length of a session.

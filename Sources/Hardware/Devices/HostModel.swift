@@ -45,11 +45,19 @@ public struct HostModel: Hashable, Sendable, Encodable {
   public var overheads: [String: Quantity]
   /// The link on which it was calibrated.
   public var link: Loopback
+  /// Seconds of a unit of each of the engine's own routines (`Descriptor.routines`); none where they were not measured.
+  public var routines: [String: Quantity]
+  /// Links by name, as the engine's transport sees them.
+  public var links: [String: HostLink]
+
+  /// Name of the link of two processes of the host itself.
+  public static let loopback = "loopback"
 
   /// Describes a host.
   public init(
     name: String, title: String, processor: String, threads: Int, power: Quantity? = nil,
-    operations: [String: Quantity], overheads: [Overhead: Quantity], link: Loopback
+    operations: [String: Quantity], overheads: [Overhead: Quantity], link: Loopback,
+    routines: [String: Quantity] = [:], links: [String: HostLink] = [:]
   ) {
     self.name = name
     self.title = title
@@ -59,6 +67,8 @@ public struct HostModel: Hashable, Sendable, Encodable {
     self.operations = operations
     self.overheads = Dictionary(uniqueKeysWithValues: overheads.map { ($0.key.rawValue, $0.value) })
     self.link = link
+    self.routines = routines
+    self.links = links
   }
 
   /// Reads and checks a file.
@@ -97,7 +107,32 @@ public struct HostModel: Hashable, Sendable, Encodable {
     link = Loopback(
       roundTrip: try loopback.quantity("roundTrip", .time), rate: try loopback.quantity("rate", .dataRate))
     try loopback.finish()
+    (routines, links) = ([:], [:])
+    if reader.has("routines") {
+      let list = try reader.object("routines")
+      for routine in list.keys {
+        guard Descriptor.routineKinds.contains(routine) else {
+          throw list.failure(routine, "there is no routine of that name")
+        }
+        routines[routine] = try list.quantity(routine, .time, positive: false)
+      }
+      try list.finish()
+    }
+    if reader.has("links") {
+      let list = try reader.object("links")
+      for name in list.keys { links[name] = try HostLink(try list.object(name)) }
+      try list.finish()
+    }
     try reader.finish()
+  }
+
+  /// A link of that name.
+  /// - Throws: ``HardwareError/unknownName(what:name:known:)``
+  public func link(_ name: String) throws -> HostLink {
+    guard let found = links[name] else {
+      throw HardwareError.unknownName(what: "measured link", name: name, known: links.keys.sorted())
+    }
+    return found
   }
 
   /// Seconds of an overhead; none where it was not measured.

@@ -144,7 +144,8 @@ public struct HardwareEvaluator: Sendable {
   /// Evaluates a network.
   /// - Throws: ``HardwareError``, `NetworksError`, `ProgramError`
   public func evaluate(_ graph: Graph) throws -> HardwareEvaluation {
-    try evaluate(try accounts(of: graph), network: graph.name)
+    if let timed = try timed(graph) { return timed }
+    return try evaluate(try accounts(of: graph), network: graph.name)
   }
 
   /// Evaluates a planned program, its own widths and rescaling steps included.

@@ -70,7 +70,7 @@ public struct HardwareTarget: Sendable {
     }
     guard let seconds = host.operations[operation] else {
       throw HardwareError.noKernel(
-        operation: operation, place: "The host \(host.name)", advice: "add its seconds an operation to the host's file")
+        operation: operation, place: "The host \(host.name)", advice: "calibrate it again with polympc hw calibrate")
     }
     return Price(
       seconds: seconds.measure.value, fill: 0, accuracy: seconds.accuracy, joules: nil, isOnHost: true)

@@ -35,6 +35,8 @@ public struct Dimension: Hashable, Sendable {
   public static let operations = Dimension(operation: 1)
   /// Time an operation.
   public static let timeOfOperation = Dimension(second: 1, operation: -1)
+  /// s/byte.
+  public static let timeOfData = Dimension(second: 1, bit: -1)
   /// Energy an operation.
   public static let energyOfOperation = Dimension(joule: 1, operation: -1)
 

@@ -13,5 +13,8 @@ struct Hw: ParsableCommand {
         polympc hw latency --network resnet18 --dataset imagenet \\
           --activation x2act --device zcu104 --protocol pasnet
       """,
-    subcommands: [HwLatency.self, HwTable.self, HwCompare.self, HwSchedule.self, HwAlign.self, HwList.self])
+    subcommands: [
+      HwLatency.self, HwTable.self, HwCompare.self, HwSchedule.self, HwAlign.self, HwList.self, HwCalibrate.self,
+      HwValidate.self,
+    ])
 }

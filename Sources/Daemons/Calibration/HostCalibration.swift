@@ -1,0 +1,219 @@
+import Foundation
+public import Hardware
+import Transport
+
+/// Measures this host: routines by probes, the loopback by the product's transport.
+public struct HostCalibration {
+  private let effort: CalibrationEffort
+  private let repetitions: Int
+
+  /// - Parameter repetitions: of each probe, after one that does not count.
+  public init(effort: CalibrationEffort = .full, repetitions: Int = 5) {
+    (self.effort, self.repetitions) = (effort, repetitions)
+  }
+
+  /// What was found, and how well it explains each probe.
+  public struct Result: Sendable {
+    /// The host.
+    public var host: HostModel
+    /// One a probe, phase, source and party.
+    public var probes: [ProbeResult]
+  }
+
+  /// A probe's measured processor time beside the sum of its routines'.
+  public struct ProbeResult: Codable, Sendable {
+    /// The probe.
+    public var probe: String
+    /// Its phase.
+    public var phase: CostPhase
+    /// The source.
+    public var source: CostModel.Source
+    /// The party.
+    public var party: CostParty
+    /// Median, seconds.
+    public var measured: Double
+    /// Sum of routines, seconds.
+    public var fitted: Double
+  }
+
+  /// Calibrates.
+  ///
+  /// - Parameters:
+  ///   - name: of the host; the file's name.
+  ///   - progress: called with the share that is done.
+  /// - Throws: what the parties throw.
+  public func run(name: String, engine: String, progress: (Double) -> Void = { _ in }) throws -> Result {
+    let probes = CalibrationProbe.all(effort)
+    let all = probes.reduce(0) { $0 + $1.sources.count } + 2
+    var measurements: [(ProbeMeasurement, [String: Double])] = []
+    for probe in probes {
+      for source in probe.sources {
+        let found = try ProbeRunner(
+          probe: probe, source: source, repetitions: repetitions, seconds: effort == .full ? 0.3 : 0
+        ).run()
+        var offline = try units(probe, .offline, source)
+        let online = try units(probe, .online, source)
+        if probe.holdsTransforms {
+          for routine in CostModel.routinesOfTransforms { offline[.modelOwner]?[routine] = nil }
+        }
+        // Queries are the same whatever prepared them: once is enough.
+        for measurement in found
+        where (measurement.phase == .offline || source == probe.sources[0])
+          && !probe.leftOut.contains(measurement.party)
+        {
+          let units = measurement.phase == .offline ? offline : online
+          measurements.append((measurement, units[measurement.party] ?? [:]))
+        }
+        progress(Double(measurements.count) / Double(all * 4))
+      }
+    }
+    let date = Date().formatted(.iso8601)
+    let loopback = try loopback("polympc hw calibrate, \(date): TLS between two threads")
+    var rows = try MemoryProbe.rows(repetitions: effort == .full ? 20 : 2)
+    for (measurement, units) in measurements {
+      var units = units
+      units[MemoryProbe.byte] = measurement.bytes
+      units[MemoryProbe.frame] = measurement.frames
+      units[MemoryProbe.wait] = measurement.waits
+      rows.append(RoutineFit.Row(units: units, seconds: max(measurement.median, 1e-9)))
+    }
+    let fit = RoutineFit(rows)
+    let operations = try OperationProbe.all().map { probe in
+      let found = try probe.measure(repetitions: max(5, repetitions), seconds: effort == .full ? 2e-3 : 0)
+      return (
+        probe.operation,
+        Quantity(
+          found.value * 1e9, "ns/op", kind: .measured,
+          source:
+            "polympc \(engine) hw calibrate, \(date): median of \(max(5, repetitions)) runs of the engine's own code",
+          accuracy: min(10, found.accuracy))
+      )
+    }
+    let source = "polympc \(engine) hw calibrate, \(date): least squares over \(measurements.count) probes"
+    let host = HostModel(
+      name: name, title: "Calibrated \(date)", processor: Self.processor, threads: 1,
+      operations: Dictionary(uniqueKeysWithValues: operations), overheads: [:],
+      link: HostModel.Loopback(roundTrip: loopback.roundTrip, rate: loopback.rate),
+      routines: Dictionary(
+        uniqueKeysWithValues: fit.seconds.filter { Descriptor.routineKinds.contains($0.key) }.map {
+          (
+            $0.key,
+            Quantity(
+              $0.value * 1e9, "ns", kind: .measured, source: source, accuracy: min(10, fit.accuracy[$0.key] ?? 0))
+          )
+        }), links: [HostModel.loopback: loopback])
+    progress(1)
+    let results = measurements.map { measurement, units in
+      var units = units
+      units[MemoryProbe.byte] = measurement.bytes
+      units[MemoryProbe.frame] = measurement.frames
+      units[MemoryProbe.wait] = measurement.waits
+      return ProbeResult(
+        probe: measurement.probe, phase: measurement.phase, source: measurement.source, party: measurement.party,
+        measured: measurement.median, fitted: fit.predicted(units))
+    }
+    return Result(host: host, probes: results)
+  }
+
+  private func units(
+    _ probe: CalibrationProbe, _ phase: CostPhase, _ source: CostModel.Source
+  ) throws -> [CostParty: [String: Double]] {
+    try CostModel().routineCounts(
+      program: probe.program, phase: phase, batch: probe.batch, bulk: probe.batch, source: source)
+  }
+
+  /// The loopback between two threads over TLS.
+  private func loopback(_ source: String) throws -> HostLink {
+    let (near, far) = (Identity.generate(name: "near"), Identity.generate(name: "far"))
+    let threads = ThreadGroup()
+    let port = PortBox()
+    threads.start(name: "link") {
+      do {
+        try LinkProbe.respond(
+          wire: .tls(far, pinned: [near.fingerprint]), listen: NetworkAddress("127.0.0.1:0")!
+        ) { port.set($0) }
+      } catch { port.set(nil) }
+    }
+    defer { threads.join(seconds: 10) }
+    guard let number = port.wait(), let address = NetworkAddress("127.0.0.1:\(number)") else {
+      throw DaemonsError.refused(code: .failed, reason: "the loopback cannot be listened on")
+    }
+    return try LinkProbe.measure(
+      wire: .tls(near, pinned: [far.fingerprint]), peer: address, source: source,
+      bytes: effort == .full ? 32 << 20 : 1 << 16,
+      repetitions: effort == .full ? 400 : 5)
+  }
+
+  private static var processor: String {
+    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":").dropFirst().first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+  }
+}
+
+/// Hands a port from one thread to another.
+private final class PortBox: @unchecked Sendable {
+  // Unchecked: the state lies behind the lock.
+  private let condition = NSCondition()
+  private var state: UInt16??
+
+  func set(_ port: UInt16?) {
+    condition.withLock {
+      if state == nil { state = .some(port) }
+      condition.broadcast()
+    }
+  }
+
+  func wait() -> UInt16? {
+    condition.withLock {
+      while state == nil { condition.wait() }
+      return state!
+    }
+  }
+}
+
+/// What the memory between threads takes, which stands for the network while probes run, and is no part of a host's routines.
+enum MemoryProbe {
+  static let byte = "memory.byte"
+  static let frame = "memory.frame"
+  static let wait = "memory.wait"
+
+  static func rows(repetitions: Int) throws -> [RoutineFit.Row] {
+    try [(1 << 8, 64), (1 << 13, 64), (1 << 16, 32), (1 << 20, 8)].flatMap { size, count in
+      try [1, 8].map { try row(size, count, frames: $0, repetitions) }
+    }
+  }
+
+  /// Turns of some frames each way, at the end that begins.
+  private static func row(_ size: Int, _ count: Int, frames: Int, _ repetitions: Int) throws -> RoutineFit.Row {
+    let (near, far) = MemoryStream.pair()
+    let threads = ThreadGroup()
+    threads.start(name: "memory") {
+      let channel = FramedChannel(far)
+      let bytes = [UInt8](repeating: 7, count: size)
+      for _ in 0..<(repetitions + 1) * count {
+        for _ in 0..<frames where (try? channel.receive(.linkData, byteCount: size)) == nil { return }
+        for _ in 0..<frames where (try? channel.send(.linkData, bytes)) == nil { return }
+      }
+    }
+    defer {
+      near.close()
+      threads.join(seconds: 10)
+    }
+    let channel = FramedChannel(near)
+    let clock = ThreadClock()
+    let bytes = [UInt8](repeating: 7, count: size)
+    let seconds = try (0...repetitions).map { _ in
+      let start = clock.seconds
+      for _ in 0..<count {
+        for _ in 0..<frames { try channel.send(.linkData, bytes) }
+        for _ in 0..<frames { _ = try channel.receive(.linkData, byteCount: size) }
+      }
+      return clock.seconds - start
+    }
+    let all = Double(2 * count * frames)
+    return RoutineFit.Row(
+      units: [byte: all * Double(size + 16), frame: all, wait: Double(count)],
+      seconds: max(BenchmarkDataOwner.median(Array(seconds.dropFirst())), 1e-9))
+  }
+}
