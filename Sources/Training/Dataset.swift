@@ -36,15 +36,6 @@ public struct Dataset: Sendable {
       labels: Array(labels[range]))
   }
 
-  /// The pictures of the given indices, in their order.
-  func picking(_ indices: ArraySlice<Int>) -> Dataset {
-    var picked: [UInt8] = []
-    picked.reserveCapacity(indices.count * shape.count)
-    for index in indices { picked += pixels[index * shape.count..<(index + 1) * shape.count] }
-    return Dataset(
-      shape: shape, classes: classes, pixelMaximum: pixelMaximum, pixels: picked, labels: indices.map { labels[$0] })
-  }
-
   /// Raw pixel values of one picture, CHW, as the inference engine takes them.
   public func rawSample(_ index: Int) -> [Float] {
     pixels[index * shape.count..<(index + 1) * shape.count].map(Float.init)
@@ -81,13 +72,17 @@ public struct DataSplit: Sendable {
 
 /// Turns pictures into normalised batches, with random shifts and mirroring for training.
 struct Batcher {
-  let dataset: Dataset
+  private let dataset: Dataset
+  /// Which pictures of the data set take part, in what order.
+  private let chosen: [Int]
   /// Normalised value of every byte, by channel.
   private let table: [[Float]]
   private let shape: TensorShape
 
+  /// Batches of the pictures `chosen`, or all. Shares the data set's memory.
+  ///
   /// - Throws: ``TrainingError/dataDoesNotFit(reason:)``
-  init(dataset: Dataset, graph: Graph) throws {
+  init(dataset: Dataset, graph: Graph, chosen: [Int]? = nil) throws {
     let shape = dataset.shape
     guard shape == graph.input else {
       throw TrainingError.dataDoesNotFit(
@@ -103,13 +98,20 @@ struct Batcher {
         reason: "pixels go up to \(dataset.pixelMaximum), the net expects \(graph.inputNormalization.pixelMaximum)")
     }
     self.dataset = dataset
+    self.chosen = chosen ?? Array(0..<dataset.count)
     self.shape = shape
     table = (0..<shape.channels).map { channel in
       (0..<256).map { graph.inputNormalization.apply(Float($0), channel: channel) }
     }
   }
 
-  func labels(_ indices: ArraySlice<Int>) -> [Int] { indices.map { Int(dataset.labels[$0]) } }
+  /// Number of pictures.
+  var count: Int { chosen.count }
+
+  /// Number of classes.
+  var classes: Int { dataset.classes }
+
+  func labels(_ indices: ArraySlice<Int>) -> [Int] { indices.map { Int(dataset.labels[chosen[$0]]) } }
 
   /// Writes the pictures `indices` to `batch`, each moved and mirrored by what the generator draws (two or three draws
   /// a picture where `shift > 0` or `flip`).
@@ -122,7 +124,7 @@ struct Batcher {
       let down = shift > 0 ? Int.random(in: -shift...shift, using: &generator) : 0
       let right = shift > 0 ? Int.random(in: -shift...shift, using: &generator) : 0
       let mirrored = flip && Bool.random(using: &generator)
-      copy(picture: index, to: batch, position: position, down: down, right: right, mirrored: mirrored)
+      copy(picture: chosen[index], to: batch, position: position, down: down, right: right, mirrored: mirrored)
     }
   }
 

@@ -39,8 +39,8 @@ public struct Evaluation: Codable, Hashable, Sendable {
 
   static func run(_ executor: GraphExecutor, _ batcher: Batcher, measuresMagnitudes: Bool = false) -> Evaluation {
     let shape = executor.graph.input
-    let indices = Array(0..<batcher.dataset.count)
-    let classes = batcher.dataset.classes
+    let indices = Array(0..<batcher.count)
+    let classes = batcher.classes
     var result = Evaluation(
       samples: indices.count, correct: 0, loss: 0,
       confusion: [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes), magnitudes: [])

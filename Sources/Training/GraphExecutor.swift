@@ -80,6 +80,8 @@ public final class GraphExecutor {
   /// Layers of which both forms are computed, in the order of the search space.
   let gates: [Gate]
   private let gateOfNode: [Int: Int]
+  /// The last node that reads each node's tensor.
+  private let lastReader: [Int: Int]
 
   /// Copies the parameters.
   ///
@@ -137,6 +139,8 @@ public final class GraphExecutor {
     self.slots = slots
     self.slotOfKey = slotOfKey
     self.statistics = statistics
+    lastReader = Dictionary(
+      graph.nodes.flatMap { node in node.inputs.map { ($0, node.id) } }, uniquingKeysWith: { max($0, $1) })
   }
 
   /// A copy of the parameters, running statistics included.
@@ -227,8 +231,7 @@ public final class GraphExecutor {
   /// Logits of a batch in inference mode, `[classes, samples]`, in memory of their own.
   func logitsTensor(batch: FloatTensor) -> FloatTensor {
     defer { tape.reset() }
-    let variables = record(batch, training: false)
-    let output = tape.value(variables[variables.count - 1])
+    let output = tape.value(infer(batch))
     return FloatTensor(shape: output.shape, values: output.values)
   }
 
@@ -244,8 +247,7 @@ public final class GraphExecutor {
   /// Logits of a batch in inference mode, `logits[sample][class]`.
   public func logits(batch: FloatTensor) -> [[Float]] {
     defer { tape.reset() }
-    let variables = record(batch, training: false)
-    let output = tape.value(variables[variables.count - 1])
+    let output = tape.value(infer(batch))
     let samples = output.shape.samples
     return (0..<samples).map { sample in
       (0..<output.shape.channels).map { output.pointer[$0 * samples + sample] }
@@ -255,8 +257,7 @@ public final class GraphExecutor {
   /// Mean loss times samples, and the class of every sample, of a batch in inference mode.
   public func evaluate(batch: FloatTensor, labels: [Int]) -> (loss: Double, predictions: [Int]) {
     defer { tape.reset() }
-    let variables = record(batch, training: false)
-    let logits = variables[variables.count - 1]
+    let logits = infer(batch)
     let loss = tape.apply(.softmaxCrossEntropy(labels: labels, smoothing: 0), [logits])
     return (
       Double(tape.value(loss).pointer[0]) * Double(labels.count), GraphExecutor.predictions(tape.value(logits))
@@ -266,12 +267,13 @@ public final class GraphExecutor {
   /// Largest magnitude of every node's tensor on a batch in inference mode, by node.
   public func magnitudes(batch: FloatTensor) -> [Float] {
     defer { tape.reset() }
-    return record(batch, training: false).map { variable in
-      let tensor = tape.value(variable)
+    var magnitudes: [Float] = []
+    _ = infer(batch) { tensor in
       var largest: Float = 0
       for index in 0..<tensor.count { largest = max(largest, abs(tensor.pointer[index])) }
-      return largest
+      magnitudes.append(largest)
     }
+    return magnitudes
   }
 
   /// The class of the largest logit of every sample; the first one where several are equal.
@@ -293,9 +295,18 @@ public final class GraphExecutor {
     }
   }
 
-  private func record(_ batch: FloatTensor, training: Bool) -> [Tape.Variable] {
+  /// The logits of a batch in inference mode. A tensor's memory goes to the next ones when nothing reads it any more;
+  /// `visit` sees every node's tensor once, in order.
+  private func infer(_ batch: FloatTensor, visit: ((FloatTensor) -> Void)? = nil) -> Tape.Variable {
     var shares: [Tape.Variable] = []
-    return record(batch, training: training, movesStatistics: training, shares: &shares)
+    let variables = record(batch, training: false, movesStatistics: false, shares: &shares) { node, variables in
+      visit?(tape.value(variables[node.id]))
+      for operand in Set(node.inputs) where lastReader[operand] == node.id {
+        if case .input = graph.nodes[operand].operation { continue }
+        tape.release(variables[operand])
+      }
+    }
+    return variables[variables.count - 1]
   }
 
   /// The weights of both forms of a gated layer, or nil where only the polynomial is in play.
@@ -309,9 +320,11 @@ public final class GraphExecutor {
     }
   }
 
-  /// `shares` takes the weights of every gated layer whose gate is learned, in the order of the gates.
+  /// `shares` takes the weights of every gated layer whose gate is learned, in the order of the gates; `after` is called
+  /// when a node has been computed.
   private func record(
-    _ batch: FloatTensor, training: Bool, movesStatistics: Bool, shares: inout [Tape.Variable]
+    _ batch: FloatTensor, training: Bool, movesStatistics: Bool, shares: inout [Tape.Variable],
+    after: (Node, [Tape.Variable]) -> Void = { _, _ in }
   ) -> [Tape.Variable] {
     let input = graph.input
     precondition(
@@ -369,9 +382,10 @@ public final class GraphExecutor {
       case .globalAveragePool: variables.append(tape.apply(.globalAveragePool, operands))
       case .flatten: variables.append(tape.apply(.flatten, operands))
       case .add: variables.append(tape.apply(.add, operands))
-      case .subsamplePad(let stride, let before, let after):
-        variables.append(tape.apply(.subsamplePad(stride: stride, before: before, after: after), operands))
+      case .subsamplePad(let stride, let front, let back):
+        variables.append(tape.apply(.subsamplePad(stride: stride, before: front, after: back), operands))
       }
+      after(node, variables)
     }
     return variables
   }

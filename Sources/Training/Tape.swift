@@ -14,6 +14,7 @@ public final class Tape {
     var hasGradient = false
     var requiresGradient: Bool
     var isLeaf: Bool
+    var isReleased = false
     var inputs: [Int] = []
     var rule: Rule?
     var context: RuleContext?
@@ -91,9 +92,19 @@ public final class Tape {
     return RuleContext.Target(tensor: entries[index].gradient!, accumulate: accumulate)
   }
 
+  /// Gives a computed tensor's memory back before `reset`. Nothing may read it afterwards or differentiate through it.
+  func release(_ variable: Variable) {
+    let entry = entries[variable.index]
+    precondition(!entry.isLeaf && !entry.isReleased && entry.gradient == nil, "this tensor cannot be released")
+    pool.give(entry.value)
+    for tensor in entry.context?.saved ?? [] { pool.give(tensor) }
+    entries[variable.index].isReleased = true
+    entries[variable.index].context = nil
+  }
+
   /// Forgets everything recorded and keeps the memory for the next step.
   public func reset() {
-    for entry in entries where !entry.isLeaf {
+    for entry in entries where !entry.isLeaf && !entry.isReleased {
       pool.give(entry.value)
       if let gradient = entry.gradient { pool.give(gradient) }
       for tensor in entry.context?.saved ?? [] { pool.give(tensor) }

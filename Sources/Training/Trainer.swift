@@ -105,8 +105,7 @@ public final class Trainer {
       throw TrainingError.badConfiguration(field: "distillation", reason: "it needs a teacher, and a teacher needs it")
     }
     let limit = min(configuration.trainingLimit ?? data.training.count, data.training.count)
-    training = try Batcher(
-      dataset: limit < data.training.count ? data.training.subset(0..<limit) : data.training, graph: graph)
+    training = try Batcher(dataset: data.training, graph: graph, chosen: Array(0..<limit))
     test = try Batcher(dataset: data.test, graph: graph)
     guard limit >= configuration.batch else {
       throw TrainingError.badConfiguration(
@@ -163,7 +162,7 @@ public final class Trainer {
     progress: (TrainingEvent) -> Void = { _ in }, shouldStop: () -> Bool = { false }
   ) throws -> TrainingResult {
     let batchSize = configuration.batch
-    let stepsPerEpoch = training.dataset.count / batchSize
+    let stepsPerEpoch = training.count / batchSize
     let schedule = CosineSchedule(
       peak: configuration.learningRate, final: configuration.finalLearningRate,
       warmUpSteps: Int(configuration.warmUpEpochs * Float(stepsPerEpoch)), steps: configuration.epochs * stepsPerEpoch)
@@ -179,7 +178,7 @@ public final class Trainer {
       var meter = EpochMeter()
       let epochStart = clock.now
       var generator = stream(epoch: epoch, step: 0)
-      let order = Array(0..<training.dataset.count).shuffled(using: &generator)
+      let order = Array(0..<training.count).shuffled(using: &generator)
       for step in 0..<stepsPerEpoch {
         if shouldStop() {
           return TrainingResult(
@@ -299,7 +298,7 @@ extension Parameters {
       var generator = SeededGenerator(seed: configuration.seed)
       let batches = (0..<4).compactMap { index -> FloatTensor? in
         let range = index * configuration.batch..<(index + 1) * configuration.batch
-        guard range.upperBound <= batcher.dataset.count else { return nil }
+        guard range.upperBound <= batcher.count else { return nil }
         let batch = FloatTensor(
           shape: BatchShape(
             channels: shape.channels, samples: configuration.batch, height: shape.height, width: shape.width))

@@ -79,9 +79,11 @@ public final class Searcher {
     var generator = SeededGenerator.stream(seed: training.seed ^ 0x5EA2_C4, epoch: 0, step: 0)
     let order = Array(0..<all).shuffled(using: &generator)
     let boundary = all - Int(Float(all) * configuration.validationShare)
-    weightsData = try Batcher(dataset: data.training.picking(order[..<boundary]), graph: space.polynomial)
-    alphaData = try Batcher(dataset: data.training.picking(order[boundary...]), graph: space.polynomial)
-    guard min(weightsData.dataset.count, alphaData.dataset.count) >= training.batch else {
+    weightsData = try Batcher(
+      dataset: data.training, graph: space.polynomial, chosen: Array(order[..<boundary]))
+    alphaData = try Batcher(
+      dataset: data.training, graph: space.polynomial, chosen: Array(order[boundary...]))
+    guard min(weightsData.count, alphaData.count) >= training.batch else {
       throw TrainingError.badConfiguration(
         field: "batch", reason: "\(training.batch) is more than a part of the \(all) training samples")
     }
@@ -133,7 +135,7 @@ public final class Searcher {
     progress: (SearchEvent) -> Void = { _ in }, shouldStop: () -> Bool = { false }
   ) throws -> SearchResult {
     let training = configuration.training
-    let stepsPerEpoch = weightsData.dataset.count / training.batch
+    let stepsPerEpoch = weightsData.count / training.batch
     let schedule = CosineSchedule(
       peak: training.learningRate, final: training.finalLearningRate,
       warmUpSteps: Int(training.warmUpEpochs * Float(stepsPerEpoch)), steps: training.epochs * stepsPerEpoch)
@@ -145,8 +147,8 @@ public final class Searcher {
       let epochStart = clock.now
       var (weightMeter, alphaMeter) = (EpochMeter(), EpochMeter())
       var generator = SeededGenerator.stream(seed: training.seed, epoch: epoch, step: 0)
-      let order = Array(0..<weightsData.dataset.count).shuffled(using: &generator)
-      let alphaOrder = Array(0..<alphaData.dataset.count).shuffled(using: &generator)
+      let order = Array(0..<weightsData.count).shuffled(using: &generator)
+      let alphaOrder = Array(0..<alphaData.count).shuffled(using: &generator)
       for step in 0..<stepsPerEpoch {
         if shouldStop() { return result(finished: false, failure: failure) }
         let rate = schedule.rate(step: epoch * stepsPerEpoch + step)
