@@ -14,6 +14,14 @@ public enum ActivationChoice: Hashable, Sendable {
     case .relu: .relu
     }
   }
+
+  /// The same, with a quadratic that normalises its operand; a comparison needs none.
+  var normalized: ActivationChoice {
+    switch self {
+    case .x2act(let spec): .x2act(spec.normalized)
+    case .relu: .relu
+    }
+  }
 }
 
 /// Which pooling a builder puts between layers. The last, global pooling is always the mean.
@@ -80,6 +88,9 @@ public struct BuilderOptions: Hashable, Sendable {
   public var pooling: PoolingChoice
   /// Whether layers are followed by batch normalisation; else they have biases.
   public var batchNorm: Bool
+  /// Whether quadratics behind a residual sum normalise their operand. Sums have no batch normalisation of their own, so
+  /// that their outliers are squared from block to block, and nothing bounds what the last block receives.
+  public var normalizesSums: Bool
   /// Factor of all channels but those of the input and the classes. Products are rounded to a multiple of 4 (8 in
   /// MobileNetV2, by its own rule).
   public var width: Double
@@ -91,11 +102,12 @@ public struct BuilderOptions: Hashable, Sendable {
   /// Describes a variant; the defaults are the published sizes.
   public init(
     activation: ActivationChoice = .x2act(X2actSpec()), pooling: PoolingChoice = .average, batchNorm: Bool = true,
-    width: Double = 1, depth: Double = 1, stemPool: Bool = false
+    normalizesSums: Bool = false, width: Double = 1, depth: Double = 1, stemPool: Bool = false
   ) {
     self.activation = activation
     self.pooling = pooling
     self.batchNorm = batchNorm
+    self.normalizesSums = normalizesSums
     self.width = width
     self.depth = depth
     self.stemPool = stemPool

@@ -80,7 +80,8 @@ extension Builders {
       shortcut = graph.nodes.count - 1
     }
     graph.append(.add, name: prefix + ".add", from: [branch, shortcut])
-    graph.append(activation, name: prefix + ".act")
+    let choice = options.normalizesSums ? options.activation.normalized : options.activation
+    graph.append(choice.operation, name: prefix + ".act")
   }
 
   /// Channels of the last node's tensor, in a graph that ends with a convolution, however followed.

@@ -60,14 +60,13 @@ public struct FloatExecutor: Sendable {
       return FloatKernels.convolution(operands[0], geometry, parameter(.weight), parameter(.bias))
     case .linear: return FloatKernels.linear(operands[0], parameter(.weight), parameter(.bias), shape.channels)
     case .batchNorm(let epsilon, _):
-      let (gamma, beta, mean, variance) = (parameter(.gamma), parameter(.beta), parameter(.mean), parameter(.variance))
-      return FloatKernels.perChannel(operands[0], shape) { channel, x in
-        (x - mean[channel]) / (variance[channel] + epsilon).squareRoot() * gamma[channel] + beta[channel]
-      }
+      return normalized(operands[0], node.id, shape, epsilon)
     case .x2act(let spec):
       let factor = spec.squareFactor(elements: shape.count)
       let (w1, w2, b) = (parameter(.w1), parameter(.w2), parameter(.b))
-      return FloatKernels.perChannel(operands[0], shape) { channel, x in
+      var operand = operands[0]
+      if let epsilon = spec.normalizationEpsilon { operand = normalized(operand, node.id, shape, epsilon) }
+      return FloatKernels.perChannel(operand, shape) { channel, x in
         let index = spec.perChannel ? channel : 0
         return (factor * w1[index] * x + w2[index]) * x + b[index]
       }
@@ -92,6 +91,14 @@ public struct FloatExecutor: Sendable {
     case .add: return zip(operands[0], operands[1]).map { $0 + $1 }
     case .subsamplePad(let stride, let before, _):
       return FloatKernels.subsamplePad(operands[0], from, shape, stride: stride, before: before)
+    }
+  }
+
+  private func normalized(_ operand: [Float], _ node: Int, _ shape: TensorShape, _ epsilon: Float) -> [Float] {
+    let (gamma, beta) = (parameters[node, .gamma], parameters[node, .beta])
+    let (mean, variance) = (parameters[node, .mean], parameters[node, .variance])
+    return FloatKernels.perChannel(operand, shape) { channel, x in
+      (x - mean[channel]) / (variance[channel] + epsilon).squareRoot() * gamma[channel] + beta[channel]
     }
   }
 }

@@ -14,6 +14,10 @@ extension Folding {
     var place = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes {
       let inputs = node.inputs.map { place[$0] }
+      if case .x2act(let spec) = node.operation {
+        place[node.id] = folded.append(.x2act(withoutNormalization(spec)), name: node.name, from: inputs)
+        continue
+      }
       guard case .batchNorm = node.operation else {
         place[node.id] = folded.append(node.operation, name: node.name, from: inputs)
         continue

@@ -3,8 +3,9 @@ import Rings
 /// Removes batch normalisation from a trained network.
 public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
-  /// part of its weights and bias; any other BN becomes a 1x1 convolution with one channel per group. A maximum that reads a
-  /// monotone activation changes places with it.
+  /// part of its weights and bias, one inside an activation part of its coefficients, channel by channel; any other BN
+  /// becomes a 1x1 convolution with one channel per group. A maximum that reads a monotone activation changes places
+  /// with it.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
@@ -20,6 +21,13 @@ public enum Folding {
     var place = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes {
       let inputs = node.inputs.map { place[$0] }
+      if case .x2act(let spec) = node.operation, let epsilon = spec.normalizationEpsilon {
+        place[node.id] = folded.append(.x2act(withoutNormalization(spec)), name: node.name, from: inputs)
+        let factor = Double(spec.squareFactor(elements: shapes[node.id].count))
+        Affine(parameters, node.id, epsilon).absorb(
+          into: &result, activation: place[node.id], of: parameters, node.id, squareFactor: factor)
+        continue
+      }
       guard case .batchNorm(let epsilon, _) = node.operation else {
         place[node.id] = folded.append(node.operation, name: node.name, from: inputs)
         for name in ParameterName.allCases { result[place[node.id], name] = parameters[node.id, name] }
@@ -40,6 +48,11 @@ public enum Folding {
       }
     }
     return (poolingFirst(folded), result)
+  }
+
+  /// What is left of an activation once its normalisation is part of its coefficients.
+  static func withoutNormalization(_ spec: X2actSpec) -> X2actSpec {
+    spec.normalizationEpsilon == nil ? spec : X2actSpec(scale: spec.scale, perChannel: true)
   }
 
   /// Takes maxima before the monotone activation that they would read: the results are the same, and fewer elements are
@@ -78,6 +91,23 @@ public enum Folding {
       let slopes = gamma.indices.map { Double(gamma[$0]) / (Double(variance[$0]) + Double(epsilon)).squareRoot() }
       factors = slopes
       offsets = gamma.indices.map { Double(beta[$0]) - Double(mean[$0]) * slopes[$0] }
+    }
+
+    /// Coefficients of `q(factor x + offset)` out of those of `q`, where `squareFactor` multiplies every `w1`.
+    func absorb(
+      into folded: inout Parameters, activation: Int, of parameters: Parameters, _ node: Int, squareFactor: Double
+    ) {
+      let (w1, w2, b) = (parameters[node, .w1], parameters[node, .w2], parameters[node, .b])
+      var terms = (w1: [Float](), w2: [Float](), b: [Float]())
+      for channel in factors.indices {
+        let index = w1.count == 1 ? 0 : channel
+        let (slope, offset) = (factors[channel], offsets[channel])
+        let square = squareFactor * Double(w1[index])
+        terms.w1.append(Float(Double(w1[index]) * slope * slope))
+        terms.w2.append(Float((2 * square * offset + Double(w2[index])) * slope))
+        terms.b.append(Float((square * offset + Double(w2[index])) * offset + Double(b[index])))
+      }
+      (folded[activation, .w1], folded[activation, .w2], folded[activation, .b]) = terms
     }
 
     func absorb(into parameters: inout Parameters, node: Int) {

@@ -106,6 +106,9 @@ extension Graph {
       return from
     case .x2act(let spec):
       guard spec.scale.isFinite, spec.scale > 0 else { throw invalid(index, "its scale must be positive") }
+      if let epsilon = spec.normalizationEpsilon, !(epsilon.isFinite && epsilon > 0) {
+        throw invalid(index, "the epsilon of its normalisation must be positive")
+      }
       return from
     case .relu, .absolute, .sign: return from
     case .leakyRelu(let shift):

@@ -31,11 +31,23 @@ public struct X2actSpec: Codable, Hashable, Sendable {
   public var scale: Float
   /// Whether each channel has its own `w1`, `w2` and `b`, or the layer one of each.
   public var perChannel: Bool
+  /// The epsilon of a batch normalisation of the operand which is part of the activation (H. Chabanne et al.,
+  /// "Privacy-Preserving Classification on Deep Neural Network", 2017); nil where `x` is the operand itself.
+  public var normalizationEpsilon: Float?
+
+  /// Weight of the newest batch in the running statistics of a normalised activation.
+  public static let normalizationMomentum: Float = 0.1
 
   /// Describes an activation.
-  public init(scale: Float = 1, perChannel: Bool = false) {
+  public init(scale: Float = 1, perChannel: Bool = false, normalizationEpsilon: Float? = nil) {
     self.scale = scale
     self.perChannel = perChannel
+    self.normalizationEpsilon = normalizationEpsilon
+  }
+
+  /// The same with batch normalisation of the operand.
+  public var normalized: X2actSpec {
+    X2actSpec(scale: scale, perChannel: perChannel, normalizationEpsilon: 1e-5)
   }
 
   /// The factor of `w1 x^2` on a feature map of `elements` elements.

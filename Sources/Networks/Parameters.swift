@@ -21,6 +21,9 @@ public enum ParameterName: String, Codable, Hashable, Sendable, CaseIterable, Co
   /// X2act's constant.
   case b
 
+  /// The parameters of a batch normalisation.
+  public static let normalization: [ParameterName] = [.gamma, .beta, .mean, .variance]
+
   /// Order by name, for files.
   public static func < (left: ParameterName, right: ParameterName) -> Bool { left.rawValue < right.rawValue }
 
@@ -122,12 +125,13 @@ extension Graph {
         result[ParameterKey(node.id, .weight)] = [outFeatures, operand.channels]
         if bias { result[ParameterKey(node.id, .bias)] = [outFeatures] }
       case .batchNorm:
-        for name in [ParameterName.gamma, .beta, .mean, .variance] {
-          result[ParameterKey(node.id, name)] = [operand.channels]
-        }
+        for name in ParameterName.normalization { result[ParameterKey(node.id, name)] = [operand.channels] }
       case .x2act(let spec):
         for name in [ParameterName.w1, .w2, .b] {
           result[ParameterKey(node.id, name)] = [spec.perChannel ? operand.channels : 1]
+        }
+        if spec.normalizationEpsilon != nil {
+          for name in ParameterName.normalization { result[ParameterKey(node.id, name)] = [operand.channels] }
         }
       default: break
       }

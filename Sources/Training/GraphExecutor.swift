@@ -75,6 +75,8 @@ public final class GraphExecutor {
   private let statistics: [Int: BatchStatistics]
   private let shapes: [TensorShape]
   private let tape: Tape
+  /// What every quadratic of the network last recorded reads, behind its normalisation.
+  private var quadraticOperands: [Int: Tape.Variable] = [:]
   private let gateMode: GateMode
   private let clip: Float
   /// Layers of which both forms are computed, in the order of the search space.
@@ -211,9 +213,8 @@ public final class GraphExecutor {
     }
     if options.rangeWeight > 0 {
       for node in graph.nodes {
-        guard case .x2act = node.operation else { continue }
-        let term = tape.apply(
-          .rangePenalty(bound: options.rangeBound, weight: options.rangeWeight), [variables[node.inputs[0]]])
+        guard let operand = quadraticOperands[node.id] else { continue }
+        let term = tape.apply(.rangePenalty(bound: options.rangeBound, weight: options.rangeWeight), [operand])
         result.penalty += tape.value(term).pointer[0]
         loss = tape.apply(.add, [loss, term])
       }
@@ -331,10 +332,18 @@ public final class GraphExecutor {
       batch.shape.channels == input.channels && batch.shape.height == input.height && batch.shape.width == input.width,
       "the batch does not have the shape of the graph's input")
     var variables: [Tape.Variable] = []
+    quadraticOperands = [:]
     for node in graph.nodes {
       let operands = node.inputs.map { variables[$0] }
       func parameters(_ names: ParameterName...) -> [Tape.Variable] {
         names.compactMap { leaf(node.id, $0, training: training) }
+      }
+      func normalize(_ epsilon: Float, _ momentum: Float) -> Tape.Variable {
+        tape.apply(
+          .batchNorm(
+            epsilon: epsilon, momentum: movesStatistics ? momentum : 0, training: training,
+            statistics: statistics[node.id]!),
+          operands + parameters(.gamma, .beta))
       }
       switch node.operation {
       case .input: variables.append(tape.leaf(batch))
@@ -345,22 +354,22 @@ public final class GraphExecutor {
           kernel: spec.kernel, stride: spec.stride, padding: spec.padding, groups: spec.groups)
         variables.append(tape.apply(.convolution(geometry), operands + parameters(.weight, .bias)))
       case .linear: variables.append(tape.apply(.linear, operands + parameters(.weight, .bias)))
-      case .batchNorm(let epsilon, let momentum):
-        variables.append(
-          tape.apply(
-            .batchNorm(
-              epsilon: epsilon, momentum: movesStatistics ? momentum : 0, training: training,
-              statistics: statistics[node.id]!),
-            operands + parameters(.gamma, .beta)))
+      case .batchNorm(let epsilon, let momentum): variables.append(normalize(epsilon, momentum))
       case .x2act(let spec):
         let factor = spec.squareFactor(elements: shapes[node.id].count)
         let coefficients = parameters(.w1, .w2, .b)
+        var normalized: Tape.Variable?
+        if let epsilon = spec.normalizationEpsilon {
+          normalized = normalize(epsilon, X2actSpec.normalizationMomentum)
+        }
+        quadraticOperands[node.id] = normalized ?? operands[0]
         if let share = share(node.id, training: training, shares: &shares) {
           variables.append(
             tape.apply(
-              .blendedActivation(squareFactor: factor, upper: clip), operands + coefficients + [share]))
+              .blendedActivation(squareFactor: factor, upper: clip),
+              operands + coefficients + [share] + (normalized.map { [$0] } ?? [])))
         } else {
-          variables.append(tape.apply(.x2act(squareFactor: factor), operands + coefficients))
+          variables.append(tape.apply(.x2act(squareFactor: factor), [normalized ?? operands[0]] + coefficients))
         }
       case .relu: variables.append(tape.apply(.relu, operands))
       case .leakyRelu(let shift):

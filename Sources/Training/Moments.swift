@@ -43,6 +43,14 @@ struct OperandMoments {
     }
   }
 
+  /// Mean and variance of every channel.
+  var channels: [(mean: Double, variance: Double)] {
+    sums.map { sum in
+      let mean = sum.first / sum.count
+      return (mean, max(sum.second / sum.count - mean * mean, 0))
+    }
+  }
+
   /// One quadratic a channel, or one for all.
   func quadratics(perChannel: Bool) -> [GaussianQuadratic] {
     let groups = perChannel ? sums.map { [$0] } : [sums]
@@ -57,7 +65,8 @@ struct OperandMoments {
 
 extension Parameters {
   /// Sets every quadratic activation of `graph` to the one closest to ReLU under the moments of its operand, measured on
-  /// batches that run through the same network with ReLU in their place.
+  /// batches that run through the same network with ReLU in their place. One that normalises its operand starts with the
+  /// operand's own scale and place.
   mutating func setActivationsByMoments(
     of graph: Graph, clip: Float, batches: [FloatTensor], workers: Workers
   ) throws {
@@ -80,6 +89,12 @@ extension Parameters {
       self[node, .w1] = quadratics.map { Float($0.square / factor) }
       self[node, .w2] = quadratics.map { Float($0.linear) }
       self[node, .b] = quadratics.map { Float($0.constant) }
+      guard let epsilon = spec.normalizationEpsilon else { continue }
+      let channels = moments.channels
+      self[node, .mean] = channels.map { Float($0.mean) }
+      self[node, .variance] = channels.map { Float($0.variance) }
+      self[node, .beta] = channels.map { Float($0.mean) }
+      self[node, .gamma] = channels.map { Float(($0.variance + Double(epsilon)).squareRoot()) }
     }
   }
 }

@@ -53,6 +53,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var activation = X2actSpec()
   /// ReLU instead of the quadratic, for a teacher or where exactness is worth its comparisons.
   public var usesRelu = false
+  /// Whether quadratics behind residual sums normalise their operand; nil is no.
+  public var normalizesSums: Bool?
   /// The pooling between layers.
   public var pooling = PoolingChoice.average
   /// First value of every `w1`.
@@ -90,6 +92,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var shift = 0
   /// Whether training pictures are mirrored at random.
   public var flip = false
+  /// Factor of the normalised inputs, which becomes part of the network's own normalisation; nil is 1.
+  public var inputGain: Float?
   /// Seed of initial weights, orders and augmentation.
   public var seed: UInt64 = 1
   /// Uses only the first so many training samples; nil uses all.
@@ -118,6 +122,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     try require((1...65_536).contains(batch), "batch", "\(batch) is not in 1...65536")
     try require(threads >= 1 && threads <= 256, "threads", "\(threads) is not in 1...256")
     try require((0...64).contains(shift), "shift", "\(shift) is not in 0...64 pixels")
+    try require(inputGain.map { $0.isFinite && $0 > 0 } ?? true, "inputGain", "it must be positive")
     try require(trainingLimit.map { $0 >= 1 } ?? true, "trainingLimit", "it must be positive")
     let positive: [(String, Float)] = [
       ("learningRate", learningRate), ("activation.scale", activation.scale),
@@ -145,9 +150,15 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public func makeGraph() throws -> Graph {
     try validate()
     let choice: ActivationChoice = usesRelu ? .relu : .x2act(activation)
-    let options = BuilderOptions(activation: choice, pooling: pooling, batchNorm: batchNorm)
-    guard let graph = Builders.named(network, options: options) else {
+    let options = BuilderOptions(
+      activation: choice, pooling: pooling, batchNorm: batchNorm, normalizesSums: normalizesSums ?? false)
+    guard var graph = Builders.named(network, options: options) else {
       throw TrainingError.badConfiguration(field: "network", reason: "\"\(network)\" is unknown")
+    }
+    if let inputGain {
+      let deviations = graph.inputNormalization.deviation.map { $0 / inputGain }
+      graph.inputNormalization.deviation = deviations
+      try graph.validate()
     }
     return graph
   }

@@ -56,6 +56,9 @@ struct LearningOptions: ParsableArguments {
   @Flag(help: "One triple of coefficients a channel, not a layer.")
   var perChannel = false
 
+  @Flag(inversion: .prefixedNo, help: "Whether quadratics behind residual sums normalise their operand.")
+  var normalizeSums: Bool?
+
   @Option(
     help: "What quadratics start from: given (the start's own), stpai (near the identity), moments (nearest to ReLU).")
   var initialization: ActivationInitialization?
@@ -68,6 +71,9 @@ struct LearningOptions: ParsableArguments {
 
   @Option(help: "Weight of the penalty beyond it; 0 leaves it out.")
   var rangeWeight: Float?
+
+  @Option(help: "Factor of the normalised inputs.")
+  var inputGain: Float?
 
   @Option(help: "Seed of everything random.")
   var seed: UInt64?
@@ -131,6 +137,8 @@ struct LearningOptions: ParsableArguments {
     if perChannel { result.activation.perChannel = true }
     set(\.initialization, initialization)
     set(\.initialSquare, square)
+    if let normalizeSums { result.normalizesSums = normalizeSums }
+    if let inputGain { result.inputGain = inputGain }
     set(\.seed, seed)
     set(\.trainingLimit, limit)
   }
@@ -185,13 +193,15 @@ extension TrainingConfiguration {
     if !usesRelu {
       rows += [
         ["X2act scale c", "\(activation.scale)"], ["coefficients", activation.perChannel ? "a channel" : "a layer"],
-        ["quadratics start", initialization.rawValue], ["gradual epochs", "\(gradualEpochs)"],
+        ["sums normalised", normalizesSums == true ? "yes" : "no"], ["quadratics start", initialization.rawValue],
+        ["gradual epochs", "\(gradualEpochs)"],
         ["range bound, weight", "\(loss.rangeBound), \(loss.rangeWeight)"],
       ]
     }
     if let distillation {
       rows.append(["distillation", "weight \(distillation.weight), temperature \(distillation.temperature)"])
     }
+    if let inputGain { rows.append(["input gain", "\(inputGain)"]) }
     if let trainingLimit { rows.append(["training samples", "\(trainingLimit)"]) }
     return rows
   }

@@ -119,6 +119,8 @@ struct Search: ParsableCommand {
       network: network ?? recipe.network, data: preset, dataPath: options.dataPath, objective: objective)
     // Of the recipe: what belongs to the data and the activation. Of PolyMPCNet: how a search learns.
     result.training.activation = recipe.activation
+    result.training.normalizesSums = recipe.normalizesSums
+    result.training.initialization = recipe.initialization
     result.training.loss = recipe.loss
     result.training.shift = recipe.shift
     result.training.flip = recipe.flip

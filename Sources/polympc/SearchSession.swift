@@ -104,9 +104,10 @@ struct SearchSession {
     let extra = job.fixed == nil ? 0 : configuration.training.epochs
     var tuning = try options.configuration(for: command.preset)
     tuning.network = configuration.training.network
-    if job.fixed == nil { tuning.learningRate = 0.01 }
+    if job.fixed == nil { tuning.setContinuation() }
     tuning.finalLearningRate = 0.001
     options.apply(to: &tuning)
+    if job.fixed == nil { tuning.initialization = .given }
     tuning.epochs = command.finetuneEpochs + extra
     tuning.seed = configuration.training.seed
     var accuracy = 0.0

@@ -150,10 +150,17 @@ extension TrainingConfiguration {
   /// PolyMPCNet's fine-tuning of a model's own network.
   mutating func setFinetuning(of file: ModelFile) {
     if NetworkName(file.graph.name) != nil { network = file.graph.name }
-    learningRate = 0.01
+    setContinuation()
     finalLearningRate = 0.001
     weightDecay = 5e-4
     warmUpEpochs = 0
+  }
+
+  /// What the start of a recipe must not do to coefficients that have learnt already.
+  mutating func setContinuation() {
+    learningRate = 0.01
+    initialization = .given
+    gradualEpochs = 0
   }
 }
 

@@ -179,6 +179,10 @@ private struct Probe {
       description: "blendedActivation",
       shapes: [picture, coefficients(3), coefficients(1), coefficients(3), coefficients(2)]
     ) { .blendedActivation(squareFactor: 0.7, upper: 0.5) },
+    Row(
+      description: "blendedActivation of two operands",
+      shapes: [picture, coefficients(3), coefficients(1), coefficients(3), coefficients(2), picture]
+    ) { .blendedActivation(squareFactor: 0.7, upper: 0.5) },
     Row(description: "softmax", shapes: [vector]) { .softmax },
     Row(description: "dot", shapes: [coefficients(3)]) { .dot(coefficients: [2, -1, 0.5]) },
     Row(description: "scaled", shapes: [picture]) { .scaled(-1.5) },

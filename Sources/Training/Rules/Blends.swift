@@ -1,4 +1,5 @@
-/// ReLU (or its clipped kin) and the quadratic side by side, weighed by `p`: one pass over the operand.
+/// ReLU (or its clipped kin) and the quadratic side by side, weighed by `p`: one pass over the operand. A sixth input is
+/// what the quadratic reads in its place.
 enum BlendedActivationRule {
   static func rule(squareFactor: Float, upper: Float) -> Rule {
     Rule(
@@ -7,6 +8,7 @@ enum BlendedActivationRule {
           precondition(coefficient.count == 1 || coefficient.count == shapes[0].channels)
         }
         precondition(shapes[4].count == 2, "two forms, two weights")
+        precondition(shapes.count == 5 || shapes[5] == shapes[0])
         return shapes[0]
       },
       forward: { forward($0, squareFactor, upper) }, backward: { backward($0, squareFactor, upper) })
@@ -24,14 +26,37 @@ enum BlendedActivationRule {
 
   private static func forward(_ context: RuleContext, _ squareFactor: Float, _ upper: Float) {
     let (input, output) = (context.inputs[0], context.output)
+    let other = context.inputs.count > 5 ? context.inputs[5] : input
     let count = input.shape.channelStride
     context.workers.eachChannel(input.shape.channels) { channel in
       let x = input.pointer + channel * count
+      let z = other.pointer + channel * count
       let y = output.pointer + channel * count
       let terms = terms(context, squareFactor, channel)
       for index in 0..<count {
-        let value = x[index]
-        y[index] = terms[0] * min(max(value, 0), upper) + (terms[1] * value + terms[2]) * value + terms[3]
+        y[index] =
+          terms[0] * min(max(x[index], 0), upper) + (terms[1] * z[index] + terms[2]) * z[index] + terms[3]
+      }
+    }
+  }
+
+  /// Gradients of both operands where the quadratic has one of its own.
+  private static func propagate(_ context: RuleContext, _ squareFactor: Float, _ upper: Float) {
+    let gradient = context.outputGradient!
+    let count = gradient.shape.channelStride
+    for (place, tensor) in [(0, context.inputs[0]), (5, context.inputs[5])] {
+      guard let target = context.targets[place] else { continue }
+      context.workers.eachChannel(gradient.shape.channels) { channel in
+        let x = tensor.pointer + channel * count
+        let g = gradient.pointer + channel * count
+        let out = target.pointer + channel * count
+        let terms = terms(context, squareFactor, channel)
+        for index in 0..<count {
+          let value = x[index]
+          let slope =
+            place == 0 ? (value > 0 && value < upper ? terms[0] : 0) : 2 * terms[1] * value + terms[2]
+          out[index] = target.accumulate ? out[index] + slope * g[index] : slope * g[index]
+        }
       }
     }
   }
@@ -41,12 +66,15 @@ enum BlendedActivationRule {
     let count = input.shape.channelStride
     let channels = input.shape.channels
     let sums = context.pool.take(BatchShape(channels: channels, samples: 4))
-    let target = context.targets[0]
+    let other = context.inputs.count > 5 ? context.inputs[5] : input
+    let target = context.inputs.count > 5 ? nil : context.targets[0]
+    if context.inputs.count > 5 { propagate(context, squareFactor, upper) }
     context.workers.eachChannel(channels) { channel in
       let x = input.pointer + channel * count
+      let z = other.pointer + channel * count
       let g = gradient.pointer + channel * count
-      sums.pointer[4 * channel] = squareFactor * Float(VectorSums.squareDot(x, g, count))
-      sums.pointer[4 * channel + 1] = Float(VectorSums.dot(x, center: 0, g, count))
+      sums.pointer[4 * channel] = squareFactor * Float(VectorSums.squareDot(z, g, count))
+      sums.pointer[4 * channel + 1] = Float(VectorSums.dot(z, center: 0, g, count))
       sums.pointer[4 * channel + 2] = Float(VectorSums.sum(g, count))
       sums.pointer[4 * channel + 3] = Float(VectorSums.clippedDot(x, upper: upper, g, count))
       guard let target else { return }

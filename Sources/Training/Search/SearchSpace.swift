@@ -82,8 +82,10 @@ public struct SearchSpace: Codable, Hashable, Sendable {
   public static func parameters(_ parameters: Parameters, for graph: Graph) -> Parameters {
     var result = parameters
     for node in graph.nodes {
-      if case .x2act = node.operation { continue }
-      for name in [ParameterName.w1, .w2, .b] { result[node.id, name] = [] }
+      switch node.operation {
+      case .x2act, .batchNorm: continue
+      default: for name in [.w1, .w2, .b] + ParameterName.normalization { result[node.id, name] = [] }
+      }
     }
     return result
   }
