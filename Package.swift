@@ -113,10 +113,12 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     tests("NetworksTests", ["Networks", "Programs", "Randomness", "Rings"]),
-    tests("TracingTests", ["Tracing"]),
+    tests("TracingTests", ["TestSupport", "Tracing"]),
     tests(
       "HardwareTests",
-      ["Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings", "Tracing"]),
+      [
+        "Hardware", "HardwareModels", "Networks", "Programs", "ProtocolDescriptors", "Rings", "TestSupport", "Tracing",
+      ]),
     tests("RTLTests", ["Hardware", "Randomness", "Rings"]),
     tests("TrainingTests", ["CKernels", "Networks", "Rings", "Training"], resources: [.copy("References")]),
     tests(
@@ -135,5 +137,8 @@ let package = Package(
       resources: [.copy("References")]),
     tests(
       "EndToEndTests",
-      ["Daemons", "Hardware", "Networks", "Programs", "Rings", "Tracing", "Training", "Transport", "polympc"]),
+      [
+        "Daemons", "Hardware", "Networks", "Programs", "Rings", "TestSupport", "Tracing", "Training", "Transport",
+        "polympc",
+      ]),
   ])

@@ -16,8 +16,8 @@ private struct DescriptorFields: Decodable {
   ]
   static let lists: [String: Set<String>] = [
     "messages": [
-      "phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "frames", "during", "flush",
-      "content",
+      "phase", "scope", "variant", "sum", "each", "from", "to", "message", "bytes", "frames", "during", "pieces",
+      "flush", "content",
     ],
     "material": ["phase", "scope", "variant", "kind", "count"],
     "operations": ["phase", "scope", "variant", "sum", "party", "operation", "count"],
@@ -115,6 +115,10 @@ extension Descriptor {
       if let frames = message.frames {
         try entry(message.message, message.phase, message.scope, message.variant, nil, frames)
         try expect(role == .primitive, "\(message.message): only a primitive's message has several frames")
+      }
+      if let pieces = message.pieces {
+        try entry(message.message, message.phase, message.scope, message.variant, nil, pieces)
+        try expect(message.each == nil, "\(message.message): a frame of a list is made as a whole")
       }
       try expect(message.from != message.to, "\(message.message): sender and receiver are the same")
       try expect(!message.message.isEmpty && !message.content.isEmpty, "a message has no name or no content")

@@ -71,6 +71,8 @@ public struct MessageDescriptor: Codable, Hashable, Sendable {
   public let frames: Expression?
   /// The message, just before this one in the list and from the other party, whose pieces this one answers as they come.
   public let during: String?
+  /// Parts in which its sender makes it and its receiver works on it; made and taken as a whole, if absent.
+  public let pieces: Expression?
   /// When it leaves: `pieces`, as soon as each of its parts is made; `later`, with what comes after it. Otherwise, or where more
   /// than a sender holds back has gathered, at its end.
   public let flush: MessageFlush?

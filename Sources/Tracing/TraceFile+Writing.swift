@@ -1,17 +1,30 @@
 extension TraceFile {
-  /// The file's text, UTF-8: times in microseconds, as the format has them, with all digits.
+  /// The file's text, UTF-8: times in microseconds, as the format has them, with all digits. Names come first, then all events in
+  /// the order of time, spans before what lies in them.
   public func json() -> [UInt8] {
     var text = TraceText()
     text.bytes.reserveCapacity(160 * events.count + 256)
     text.put("{\"displayTimeUnit\":\"ns\",\"otherData\":")
     text.put(facts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     text.put(",\"traceEvents\":[")
-    for (index, event) in events.enumerated() {
+    for (index, event) in ordered().enumerated() {
       text.put(index == 0 ? "\n" : ",\n")
       text.put(event)
     }
     text.put("\n]}\n")
     return text.bytes
+  }
+
+  private func ordered() -> [TraceEvent] {
+    func rank(_ index: Int) -> (Int, Int, Int, Int, Int) {
+      let event = events[index]
+      switch event.phase {
+      case .metadata: return (0, 0, 0, 0, index)
+      case .complete: return (1, event.time, 0, -event.duration, index)
+      case .flowStart, .flowEnd: return (1, event.time, 1, 0, index)
+      }
+    }
+    return events.indices.map(rank).sorted { $0 < $1 }.map { events[$0.4] }
   }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Networks
 import Programs
+import TestSupport
 import Testing
 import Tracing
 
@@ -8,7 +9,9 @@ import Tracing
 @Suite("Traces of real daemons", .serialized)
 struct TraceTests {
   private func load(_ site: Site, _ name: String) throws -> TraceFile {
-    try TraceFile(json: Array(Data(contentsOf: URL(fileURLWithPath: site.path(name)))), name: name)
+    let text = try Array(Data(contentsOf: URL(fileURLWithPath: site.path(name))))
+    #expect(TraceFormat.faults(text) == [], "\(name)")
+    return try TraceFile(json: text, name: name)
   }
 
   @Test("Both parties' traces are laid side by side by one clock, with a prediction beside them")

@@ -39,6 +39,48 @@ import Testing
     return try #require(Builders.named(name, dataset: data, options: options))
   }
 
+  /// The local variant of X2act on a board: its own counts at the prices of the same kernels, no more than the exact one's.
+  @Test func localTruncationIsPriced() throws {
+    let graph = try Self.network("lenet")
+    let model = try CostModel()
+    func cost(_ truncation: TruncationVariant) throws -> HardwareEvaluation.Cost {
+      let base = try Self.evaluator("rlwe")
+      let evaluator = try HardwareEvaluator(
+        model: model, mode: base.mode, target: base.target, link: base.link, phase: .online,
+        outline: OutlineOptions(truncation: truncation))
+      return try #require(try evaluator.evaluate(graph).operators.first { $0.name == "x2act" }).cost
+    }
+    let (exact, local) = (try cost(.exact), try cost(.local))
+    #expect(local.onHost == [] && exact.onHost == [])
+    #expect(local.operations["ring.mul"] == exact.operations["ring.mul"])
+    #expect(local.operations["ring.add"]! * 12 == exact.operations["ring.add"]! * 9)
+    #expect(local.computation < exact.computation && local.bytes < exact.bytes)
+  }
+
+  /// A host's scripts are of two owners: servers with shares are priced by the analytic sum, not by the owners' scripts.
+  @Test func sharesHaveNoScripts() throws {
+    let library = try HardwareLibrary.load()
+    let host = try #require(library.hosts["epyc-zen5"])
+    let model = try CostModel()
+    func evaluate(_ mode: String, _ phase: CostPhase) throws -> HardwareEvaluation {
+      try HardwareEvaluator(
+        model: model, mode: try ProtocolMode.named(mode, in: model.library), target: HardwareTarget(host: host),
+        link: try library.link("ethernet-1g"), phase: phase
+      ).evaluate(try Self.network("lenet"))
+    }
+    for phase in [CostPhase.online, .offline] {
+      let (owned, shared) = (try evaluate("rlwe", phase), try evaluate("outsourced-rlwe", phase))
+      #expect(shared.total.bytes > owned.total.bytes && shared.total.operations != owned.total.operations)
+    }
+    // A model's plan is played as a network's outline is.
+    let graph = try Self.network("lenet")
+    let evaluator = try HardwareEvaluator(
+      model: model, mode: try ProtocolMode.named("rlwe", in: model.library), target: HardwareTarget(host: host),
+      link: try library.link("ethernet-1g"), phase: .online)
+    let outline = try evaluator.evaluate(try Planner.outline(graph, options: evaluator.outline))
+    #expect(abs(outline.total.latency - (try evaluator.evaluate(graph)).total.latency) < 1e-9)
+  }
+
   // MARK: The paper's equations, by hand
 
   /// One layer each, n = 64*56*56 elements, against the equations of the paper written out.

@@ -11,7 +11,7 @@ struct TimingTests {
   /// Every routine takes `each` nanoseconds; the link as told, in microseconds and MB/s.
   static func host(
     each: Double = 0, _ routines: [String: Double] = [:], roundTrip: Double = 100, wakeUp: Double = 0,
-    rate: Double = 1e9, send: Double = 0, receive: Double = 0, spin: Double = 50
+    rate: Double = 1e9, send: Double = 0, receive: Double = 0, spin: Double = 50, control: String = "cubic"
   ) -> HostModel {
     func measured(_ value: Double, _ unit: String) -> Quantity {
       Quantity(value, unit, kind: .measured, source: "made up", accuracy: 0.1)
@@ -20,7 +20,8 @@ struct TimingTests {
     for (name, value) in routines { all[name] = measured(value, "ns") }
     let link = HostLink(
       roundTrip: measured(roundTrip, "us"), wakeUp: measured(wakeUp, "us"), rate: measured(rate, "MB/s"),
-      send: measured(send, "ns/byte"), receive: measured(receive, "ns/byte"), spin: measured(spin, "us"))
+      send: measured(send, "ns/byte"), receive: measured(receive, "ns/byte"), spin: measured(spin, "us"),
+      control: control)
     return HostModel(
       name: "round", title: "Round", processor: "none", threads: 1, operations: [:], overheads: [:],
       link: HostModel.Loopback(roundTrip: measured(roundTrip, "us"), rate: measured(1, "GB/s")), routines: all,
@@ -83,8 +84,72 @@ struct TimingTests {
     let host = Self.host(["x2act.leadLocal": 100, "x2act.answerLocal": 100], roundTrip: 0.001, rate: 1e12)
     let found = try seconds(Self.square(count), host)
     let pass = Double(count) * 100e-9
-    // Opening and answering overlap but for a piece of eight; closing follows the answers as they come, after all openings.
+    // Opening and answering overlap but for a tile of eight; closing follows the answers as they come, after all openings.
     #expect(found.seconds > 2 * pass && found.seconds < 2.3 * pass, "\(found.seconds) for passes of \(pass)")
+  }
+
+  @Test("What is made as a whole is worked on before it leaves, and after all of it has come")
+  func wholes() throws {
+    let count = 1 << 16
+    // The output: ends that neither overlap with each other nor with the way between them.
+    let host = Self.host(["output.give": 100, "output.take": 100], roundTrip: 0.001, rate: 1000)
+    let found = try seconds(Self.square(count), host)
+    let (pass, way) = (Double(count) * 100e-9, Double(8 * count) * 1e-9)
+    // Input and output pass whole, the activation's messages side by side.
+    #expect(found.seconds > 2 * pass + 3 * way && found.seconds < 2 * pass + 4.2 * way, "\(found.seconds)")
+  }
+
+  @Test("A dealer without a core of its own takes turns with the model owner")
+  func sharedCore() throws {
+    let program = Self.square(4096, layers: 3)
+    var setting = try TimingSetting(host: Self.host(["mask.call": 3_000_000], roundTrip: 0.001, rate: 1e9))
+    func prediction(_ shared: Bool) throws -> TimePrediction {
+      setting.dealerSharesCore = shared
+      return try TimingModel(try CostModel()).predict(
+        program: program, phase: .offline, source: .dealer, setting: setting)
+    }
+    let (apart, together) = (try prediction(false), try prediction(true))
+    let core = together.parties.filter { $0.party != .dataOwner }.reduce(0) { $0 + $1.computing }
+    #expect(together.parties.map(\.computing) == apart.parties.map(\.computing))
+    #expect(together.seconds >= core && together.seconds < 1.5 * core)
+    #expect(apart.seconds < 0.9 * together.seconds)
+  }
+
+  @Test("Where deliveries set the pace, a message leaves as fast as the largest before it allowed")
+  func pace() throws {
+    let program = Self.square(10_000)
+    let free = try seconds(program, Self.host(roundTrip: 40_000, rate: 1000))
+    let paced = try seconds(program, Self.host(roundTrip: 40_000, rate: 1000, control: "bbr"))
+    expectNear(free.seconds, 4 * 20e-3, 0.01)
+    // In balance a message of M bytes takes T at 2.885 times M / (round trip + T): 0.53 round trips, four times.
+    let slower = 4 * 40e-3 / 1.885
+    #expect(paced.seconds > free.seconds + 0.8 * slower && paced.seconds < free.seconds + 1.3 * slower)
+    // On a link that holds less than a message it makes no difference in the end.
+    let (short, same) = try (
+      seconds(Self.square(1 << 18), Self.host(roundTrip: 100, rate: 10)).seconds,
+      seconds(Self.square(1 << 18), Self.host(roundTrip: 100, rate: 10, control: "bbr")).seconds
+    )
+    expectNear(short, same, 0.03)
+  }
+
+  @Test("Comparisons are prepared digit by digit: the ends work at the same time")
+  func digits() throws {
+    func tensor(_ modulus: ModulusKind) -> TensorInfo {
+      TensorInfo(shape: TensorShape(vector: 8192), modulus: modulus, fractionBits: 8)
+    }
+    let spec = ComparisonSpec(droppedBits: 8, digits: ComparisonDigits(widths: [4, 4, 4, 4]))
+    let program = Program(
+      name: "relu",
+      steps: [
+        Step(name: "input", operation: .input, inputs: [], tensor: tensor(.word)),
+        Step(name: "relu", operation: .comparison(spec), inputs: [0], tensor: tensor(.word)),
+        Step(name: "output", operation: .output(droppedBits: 0), inputs: [1], tensor: tensor(.word)),
+      ])
+    let host = Self.host(["silent.give": 100, "silent.take": 100], roundTrip: 0.001, rate: 1e9)
+    let found = try seconds(program, host, phase: .offline, source: .lattice)
+    let busy = found.parties.map(\.computing)
+    // A fifth of what one end draws passes before the other begins, and what follows the digits is one after the other.
+    #expect(found.seconds > busy.max()! && found.seconds < 1.45 * busy.max()!, "\(found.seconds) of \(busy)")
   }
 
   @Test("Bytes take their time on the link, and of both processors")
@@ -107,6 +172,15 @@ struct TimingTests {
     let found = try seconds(steps, Self.host(roundTrip: 10000, rate: 1e9), phase: .offline, source: .lattice)
     // prepare there; all shares follow without waiting; products back; prepared after them.
     #expect(found.seconds > 0.0099 && found.seconds < 0.021, "\(found.seconds)")
+  }
+
+  @Test("Offline, where steps overlap, each has its part of the work of who works longest")
+  func shares() throws {
+    let program = Self.square(64, layers: 3)
+    let found = try seconds(program, Self.host(["ole.cipher": 1e6]), phase: .offline, source: .lattice)
+    let steps = found.steps.filter { $0.name.hasPrefix("act") }
+    #expect(steps.count == 3)
+    for step in steps { expectNear(step.seconds, found.seconds / 3, 1e-3) }
   }
 
   @Test("Held transforms of weights spare their routines alone")
@@ -161,7 +235,7 @@ struct TimingTests {
     #expect(try HostModel(text, file: "round.json", named: "round") == host)
     for (old, new) in [
       ("\"linear.mac\"", "\"linear.mark\""), ("\"ns/byte\"", "\"ns\""), ("\"wakeUp\"", "\"wake\""),
-      ("\"us\"", "\"byte\""),
+      ("\"us\"", "\"byte\""), ("\"control\"", "\"controls\""),
     ] {
       let bad = String(decoding: text, as: UTF8.self).replacingOccurrences(of: old, with: new)
       #expect(throws: HardwareError.self) { try HostModel(Data(bad.utf8), file: "round.json") }

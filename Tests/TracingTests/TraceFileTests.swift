@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Tracing
 
@@ -22,7 +23,7 @@ import Tracing
     let object = try #require(try JSONSerialization.jsonObject(with: Data(file.json())) as? [String: Any])
     let events = try #require(object["traceEvents"] as? [[String: Any]])
     #expect(events.count == file.events.count)
-    #expect(events.map { $0["ph"] as? String } == ["M", "M", "M", "M", "X", "s", "f"])
+    #expect(events.map { $0["ph"] as? String } == ["M", "M", "M", "M", "s", "f", "X"])
     #expect(events.allSatisfy { $0["pid"] is Int && $0["tid"] is Int && $0["name"] is String })
     #expect((events[0]["args"] as? [String: String]) == ["name": "model \"owner\"\n"])
     #expect((object["otherData"] as? [String: Any])?["title"] as? String == "a\\b\u{1}")
@@ -32,11 +33,43 @@ import Tracing
     let again = try TraceFile(json: file.json(), name: "t")
     #expect(again.facts == file.facts)
     #expect(again.events.count == file.events.count)
-    for (a, b) in zip(again.events, file.events) {
+    for (a, b) in zip(again.events, file.events.prefix(4) + file.events.suffix(2) + [file.events[4]]) {
       #expect(a.phase == b.phase && a.name == b.name && a.category == b.category)
       #expect(a.process == b.process && a.thread == b.thread && a.time == b.time && a.duration == b.duration)
       #expect(a.flow == b.flow && a.argument("tile") == b.argument("tile"))
     }
+  }
+
+  /// What the rules of the format are for is found by them, each fault by its own.
+  @Test func faultsAreFound() throws {
+    func text(_ change: (inout [TraceEvent]) -> Void) -> [String] {
+      var events = TraceEvent.processName("a", process: 0) + TraceEvent.threadName("b", process: 0, thread: 1)
+      for (time, duration) in [(0, 100), (10, 20), (200, 50)] {
+        events.append(
+          TraceEvent(.complete, name: "x", category: "c", process: 0, thread: 1, time: time, duration: duration))
+      }
+      for (phase, time) in [(TraceEvent.Phase.flowStart, 15), (.flowEnd, 210)] {
+        events.append(TraceEvent(phase, name: "m", category: "c", process: 0, thread: 1, time: time, flow: 1))
+      }
+      change(&events)
+      return TraceFormat.faults(TraceFile(events: events).json())
+    }
+    #expect(text { _ in } == [])
+    #expect(text { $0.removeFirst() }.contains { $0.contains("process 0 has 0 names") })
+    #expect(text { $0.remove(at: 2) }.contains { $0.contains("thread 1 of process 0 has 0 names") })
+    #expect(text { $0[5].duration = 95 }.contains { $0.contains("cross") })
+    #expect(text { $0.removeLast() }.contains { $0.contains("one end") })
+    #expect(text { $0[7].time = 150 }.contains { $0.contains("outside of all spans") })
+    #expect(text { $0[7].time = 220 }.contains { $0.contains("back in time") })
+    #expect(text { $0[4].name = "" }.contains { $0.contains("lacks ph, name") })
+    let good = String(decoding: file.json(), as: UTF8.self)
+    for (old, new) in [
+      ("\"bp\":\"e\"", "\"bp\":\"s\""), ("\"ph\":\"X\"", "\"ph\":\"B\""), ("\"tid\":3", "\"tid\":\"3\""),
+    ] {
+      let before = TraceFormat.faults(Array(good.utf8)).count
+      #expect(TraceFormat.faults(Array(good.replacingOccurrences(of: old, with: new).utf8)).count > before, "\(new)")
+    }
+    #expect(TraceFormat.faults(Array("[]".utf8)) != [])
   }
 
   @Test(arguments: [

@@ -52,6 +52,8 @@ public struct BenchmarkPrediction: Codable, Sendable {
     (measured, fastest) = (result.seconds, result.allS.min() ?? result.seconds)
     var setting = setting
     setting.heldTransforms = TimingSetting.usualHeldTransforms
+    // As BenchTrio and Scripts/validate-model place it.
+    setting.dealerSharesCore = true
     if result.phase == "online" {
       let prediction = try model.predict(
         program: program, phase: .online, batch: benchmark.batch, source: source, setting: setting)

@@ -122,15 +122,15 @@ public struct HostCalibration {
       program: probe.program, phase: phase, batch: probe.batch, bulk: probe.batch, source: source)
   }
 
-  /// The loopback between two threads over TLS.
+  /// The loopback between two threads over TLS, each on a core of its own as parties are.
   private func loopback(_ source: String) throws -> HostLink {
     let (near, far) = (Identity.generate(name: "near"), Identity.generate(name: "far"))
     let threads = ThreadGroup()
-    let port = PortBox()
-    threads.start(name: "link") {
+    let (port, found) = (Handover<UInt16>(), Handover<HostLink>())
+    threads.start(name: "far") {
       do {
         try LinkProbe.respond(
-          wire: .tls(far, pinned: [near.fingerprint]), listen: NetworkAddress("127.0.0.1:0")!
+          wire: .tls(far, pinned: [near.fingerprint]), listen: NetworkAddress("127.0.0.1:0")!, core: 1
         ) { port.set($0) }
       } catch { port.set(nil) }
     }
@@ -138,10 +138,18 @@ public struct HostCalibration {
     guard let number = port.wait(), let address = NetworkAddress("127.0.0.1:\(number)") else {
       throw DaemonsError.refused(code: .failed, reason: "the loopback cannot be listened on")
     }
-    return try LinkProbe.measure(
-      wire: .tls(near, pinned: [far.fingerprint]), peer: address, source: source,
-      bytes: effort == .full ? 32 << 20 : 1 << 16,
-      repetitions: effort == .full ? 400 : 5)
+    let (bytes, repetitions) = effort == .full ? (32 << 20, 400) : (1 << 16, 5)
+    threads.start(name: "near") {
+      ProcessMemory.pin(toCore: 0)
+      found.set(
+        try? LinkProbe.measure(
+          wire: .tls(near, pinned: [far.fingerprint]), peer: address, source: source, bytes: bytes,
+          repetitions: repetitions))
+    }
+    guard let link = found.wait() else {
+      throw DaemonsError.refused(code: .failed, reason: "the loopback broke off while it was measured")
+    }
+    return link
   }
 
   private static var processor: String {
@@ -151,20 +159,20 @@ public struct HostCalibration {
   }
 }
 
-/// Hands a port from one thread to another.
-private final class PortBox: @unchecked Sendable {
+/// Hands a value, or the word that there is none, from one thread to another.
+private final class Handover<Value: Sendable>: @unchecked Sendable {
   // Unchecked: the state lies behind the lock.
   private let condition = NSCondition()
-  private var state: UInt16??
+  private var state: Value??
 
-  func set(_ port: UInt16?) {
+  func set(_ value: Value?) {
     condition.withLock {
-      if state == nil { state = .some(port) }
+      if state == nil { state = .some(value) }
       condition.broadcast()
     }
   }
 
-  func wait() -> UInt16? {
+  func wait() -> Value? {
     condition.withLock {
       while state == nil { condition.wait() }
       return state!

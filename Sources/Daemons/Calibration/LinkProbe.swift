@@ -70,8 +70,9 @@ public enum LinkProbe {
 
   /// Answers one initiator over both its connections.
   public static func respond(
-    wire: Wire, listen: NetworkAddress, isListening: (UInt16) throws -> Void
+    wire: Wire, listen: NetworkAddress, core: Int? = nil, isListening: (UInt16) throws -> Void
   ) throws {
+    if let core { ProcessMemory.pin(toCore: core) }
     let listener = try TCPListener(host: listen.host, port: listen.port)
     try isListening(listener.port)
     for spins in [true, false] {
@@ -148,7 +149,13 @@ public enum LinkProbe {
       roundTrip: quantity(waiting.round, "us", 1e6), wakeUp: quantity(waiting.woken, "us", 1e6),
       rate: quantity(moving.rate, "MB/s", 1e-6), send: quantity(moving.send, "ns/byte", 1e9),
       receive: quantity(moving.receive, "ns/byte", 1e9),
-      spin: Quantity(spin, "us", kind: .derived, source: "the engine's setting", accuracy: 0))
+      spin: Quantity(spin, "us", kind: .derived, source: "the engine's setting", accuracy: 0), control: control)
+  }
+
+  /// The operating system's choice for new connections, on systems that tell.
+  private static var control: String {
+    let text = (try? String(contentsOfFile: "/proc/sys/net/ipv4/tcp_congestion_control", encoding: .utf8)) ?? ""
+    return String(text.prefix(32)).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   private static func connected<R>(
@@ -185,8 +192,9 @@ public enum LinkProbe {
   ) throws -> (round: Spread, woken: Spread) {
     let short = try times(max(5, repetitions)) { _ = try perform(Order(.echo), channel) }
     let round = quantity(short)
-    // Long enough for the other end to have gone to sleep.
-    let pause: UInt64 = 400
+    // Long enough for this end to have gone to sleep, and no longer than steps let it wait: the longer, the colder its caches.
+    let spin = options(spins: true).spin.components.attoseconds / 1_000_000_000_000
+    let pause = UInt64(2 * spin)
     let long = try times(max(5, repetitions / 2)) {
       _ = try perform(Order(.echo, microseconds: pause), channel)
     }

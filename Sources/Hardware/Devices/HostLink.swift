@@ -13,10 +13,18 @@ public struct HostLink: Hashable, Sendable, Encodable {
   /// How long an end spins before it sleeps.
   public var spin: Quantity
 
+  /// Who decides how fast the operating system sends, by its name; empty where nobody looked.
+  public var control: String
+
+  /// The one that paces a sender by what was delivered before, so that messages after short ones leave slowly.
+  public static let delivering = "bbr"
+
   /// Collects them.
   public init(
-    roundTrip: Quantity, wakeUp: Quantity, rate: Quantity, send: Quantity, receive: Quantity, spin: Quantity
+    roundTrip: Quantity, wakeUp: Quantity, rate: Quantity, send: Quantity, receive: Quantity, spin: Quantity,
+    control: String = ""
   ) {
+    self.control = control
     (self.roundTrip, self.wakeUp, self.rate) = (roundTrip, wakeUp, rate)
     (self.send, self.receive, self.spin) = (send, receive, spin)
   }
@@ -28,6 +36,7 @@ public struct HostLink: Hashable, Sendable, Encodable {
     send = try reader.quantity("send", .timeOfData, positive: false)
     receive = try reader.quantity("receive", .timeOfData, positive: false)
     spin = try reader.quantity("spin", .time, positive: false)
+    control = reader.has("control") ? try reader.string("control") : ""
     try reader.finish()
   }
 }

@@ -1,4 +1,4 @@
-import Networks
+import Programs
 
 extension TimingSetting {
   /// Transforms of weights in the memory that a model owner gives them unless it is told otherwise: 256 MiB of words, N = 8192
@@ -21,16 +21,22 @@ extension HostModel {
 }
 
 extension HardwareEvaluator {
-  /// A network under this project's protocol on calibrated hosts, by playing the parties' scripts: computation, sending and waiting
-  /// overlap as they do in the engine. Nil where the target is no host whose routines were measured, or the phase is not timed.
+  /// Whether scripts are played: between two owners on hosts whose routines were measured, online and offline. Scripts of servers
+  /// that hold shares have no routines yet.
+  var isTimed: Bool {
+    guard case .program = mode.kind, target.device == nil, let host = target.host else { return false }
+    return mode.deployment == .owned && !host.routines.isEmpty && host.links[HostModel.loopback] != nil
+      && (phase == .online || phase == .offline)
+  }
+
+  /// A program of this project's protocol on calibrated hosts, by playing the parties' scripts: computation, sending and waiting
+  /// overlap as they do in the engine. Nil where they are not played.
   ///
-  /// A layer's latency is by how much it moves the end on; what the link takes for its bytes and turns counts as communication.
-  /// - Throws: ``HardwareError``, `NetworksError`, `ProgramError`
-  func timed(_ graph: Graph) throws -> HardwareEvaluation? {
-    guard case .program(let source) = mode.kind, target.device == nil, let host = target.host, !host.routines.isEmpty,
-      host.links[HostModel.loopback] != nil, phase == .online || phase == .offline
-    else { return nil }
-    let program = try Planner.outline(graph, options: outline)
+  /// A layer's latency is its part of the whole (``TimePrediction/Step``); what the link takes for its bytes and turns counts as
+  /// communication.
+  /// - Throws: ``HardwareError``, `ProgramError`
+  func timed(_ program: Program) throws -> HardwareEvaluation? {
+    guard isTimed, case .program(let source) = mode.kind, let host = target.host else { return nil }
     var setting = try TimingSetting(host: host)
     setting.link = try host.link(like: link)
     setting.heldTransforms = TimingSetting.usualHeldTransforms
@@ -38,12 +44,12 @@ extension HardwareEvaluator {
       program: program, phase: phase, batch: batch, bulk: batch, source: source, setting: setting)
     let accounts = try LayerAccount.layers(
       of: program, model: model, source: source, phase: phase, batch: batch, bulk: batch)
-    let seconds = Dictionary(uniqueKeysWithValues: prediction.steps.map { ($0.name, $0.seconds) })
+    var seconds = Dictionary(prediction.steps.map { ($0.name, $0.seconds) }, uniquingKeysWith: +)
     let accuracy = host.routines.values.map(\.accuracy).max() ?? 0
     var total = HardwareEvaluation.Cost(energy: 0)
     let layers = accounts.map { account in
       var cost = HardwareEvaluation.Cost(operationEnergy: nil)
-      let latency = seconds[account.name] ?? 0
+      let latency = seconds.removeValue(forKey: account.name) ?? 0
       let onLink =
         Double(account.flights) * link.latency.measure.value + account.bits / link.rate.measure.value
       cost.communication = min(latency, onLink)
@@ -61,7 +67,7 @@ extension HardwareEvaluator {
     total.computation += max(0, prediction.seconds - total.latency)
     total.energy = target.pairPower.map { $0 * total.latency }
     return HardwareEvaluation(
-      network: graph.name, protocolName: mode.name, device: target.name, link: link.name, phase: phase, batch: batch,
+      network: program.name, protocolName: mode.name, device: target.name, link: link.name, phase: phase, batch: batch,
       layers: layers, total: total)
   }
 }

@@ -144,7 +144,10 @@ public struct HardwareEvaluator: Sendable {
   /// Evaluates a network.
   /// - Throws: ``HardwareError``, `NetworksError`, `ProgramError`
   public func evaluate(_ graph: Graph) throws -> HardwareEvaluation {
-    if let timed = try timed(graph) { return timed }
+    if isTimed, var timed = try timed(Planner.outline(graph, options: outline)) {
+      timed.network = graph.name
+      return timed
+    }
     return try evaluate(try accounts(of: graph), network: graph.name)
   }
 
@@ -155,9 +158,11 @@ public struct HardwareEvaluator: Sendable {
       throw HardwareError.invalidDescriptor(
         name: mode.name, reason: "it counts the layers of a network, and a plan holds the steps of another protocol")
     }
+    let program = try mode.deployed(program)
+    if let timed = try timed(program) { return timed }
     return try evaluate(
       try LayerAccount.layers(
-        of: try mode.deployed(program), model: model, source: source, phase: phase, batch: batch, bulk: batch),
+        of: program, model: model, source: source, phase: phase, batch: batch, bulk: batch),
       network: program.name)
   }
 

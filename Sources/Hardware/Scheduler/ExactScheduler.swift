@@ -118,7 +118,7 @@ private struct SearchState {
   }
 
   func canStart(_ task: Int, _ graph: TaskGraph) -> Bool {
-    !hasStarted[task] && missing[task] == 0 && pools.canStart(graph.tasks[task])
+    !hasStarted[task] && missing[task] == 0 && pools.canStart(task)
       && busyUntil[graph.tasks[task].lane].contains { $0 <= time }
   }
 

@@ -32,7 +32,9 @@ public enum ExplorationObjective: String, CaseIterable, Sendable {
 /// Candidates come from two sides: from one lane of each kernel upwards, always adding where a fluid estimate (of each layer, the
 /// busiest lane) gains most for the share it takes, until nothing fits; then from the best timetable to its neighbours. A candidate is
 /// scheduled unless its bound, which costs next to nothing, already shows that one that was scheduled is at least as good in
-/// everything. What is reported is scheduled, not estimated. The result depends on the inputs alone.
+/// everything. While candidates are many they are scheduled in coarse tiles, which order them as fine ones do; those that no other
+/// one beats, and the next best, are then scheduled in the tiles that were asked for. What is reported is scheduled in these, not
+/// estimated. The result depends on the inputs alone.
 public struct LaneExplorer {
   /// Power that a lane takes when it waits, as a share of what it takes at work: assumed; clocks and registers go on, and no
   /// source is specific to these kernels.
@@ -42,8 +44,10 @@ public struct LaneExplorer {
   public struct Result: Sendable {
     /// The best allocation by the objective.
     public let best: LaneAllocation
-    /// All that were scheduled, fastest first.
+    /// All that were scheduled in the tiles asked for, fastest first.
     public let allocations: [LaneAllocation]
+    /// Candidates that were scheduled in coarse tiles alone.
+    public let screened: Int
     /// Candidates that the bound spared.
     public let pruned: Int
   }
@@ -55,6 +59,11 @@ public struct LaneExplorer {
   private let operations: [String]
   private let base: [String: Int]
   private let limit: Int
+  /// The most tiles of a stage while candidates are many.
+  private static let coarseTiles = 8
+  /// Candidates that are scheduled in the tiles asked for, beside the described design.
+  private static let finalists = 12
+
   private var found: [[String: Int]: LaneAllocation] = [:]
   private var pruned: Set<[String: Int]> = []
 
@@ -72,11 +81,12 @@ public struct LaneExplorer {
     var explorer = try LaneExplorer(graph, evaluator, options, limit)
     try explorer.climb()
     try explorer.refine(objective)
+    let screened = try explorer.settle(objective)
     let front = explorer.front()
     guard let best = front.min(by: { explorer.isBetter($0, $1, objective) }) else {
       throw HardwareError.invalidSchedule(reason: "no allocation of lanes fits the device \(evaluator.target.name)")
     }
-    return Result(best: best, allocations: front, pruned: explorer.pruned.count)
+    return Result(best: best, allocations: front, screened: screened, pruned: explorer.pruned.count)
   }
 
   private init(
@@ -152,13 +162,33 @@ public struct LaneExplorer {
       pruned.insert(lanes)
       return
     }
-    var target = evaluator.target
+    try schedule(lanes, tiles: min(options.tiles, Self.coarseTiles))
+  }
+
+  private mutating func schedule(_ lanes: [String: Int], tiles: Int) throws {
+    var (target, options) = (evaluator.target, options)
     target.lanes = lanes
+    options.tiles = tiles
     let tasks = try TaskGraphBuilder.graph(scaled(lanes), options: target.tiling(options, layers))
-    let makespan = try ListScheduler.scheduleQuickly(tasks).makespan
+    let makespan = ListScheduler.rules(tasks).map(\.makespan).min()!
     found[lanes] = LaneAllocation(
-      lanes: lanes, shares: shares(lanes), makespan: makespan, bound: least,
-      energy: self.energy(lanes, makespan: makespan))
+      lanes: lanes, shares: shares(lanes), makespan: makespan, bound: busiest(lanes),
+      energy: energy(lanes, makespan: makespan))
+  }
+
+  /// Schedules the best in the tiles asked for, and forgets the others.
+  /// - Returns: how many were forgotten.
+  private mutating func settle(_ objective: ExplorationObjective) throws -> Int {
+    guard options.tiles > Self.coarseTiles else { return 0 }
+    let all = front().sorted { isBetter($0, $1, objective) }
+    // Those that nothing beats, evenly from the best to the smallest, then the best of the others.
+    let (front, others) = (all.filter(\.isOnFront), all.filter { !$0.isOnFront })
+    let most = min(front.count, Self.finalists)
+    let chosen = (0..<most).map { front[$0 * (front.count - 1) / max(1, most - 1)] }
+    let finalists = Set((chosen + others.prefix(Self.finalists - most)).map(\.lanes) + [base]).intersection(found.keys)
+    found = found.filter { finalists.contains($0.key) }
+    for lanes in finalists { try schedule(lanes, tiles: options.tiles) }
+    return all.count - finalists.count
   }
 
   // MARK: Judgement

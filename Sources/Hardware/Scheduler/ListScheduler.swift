@@ -48,7 +48,10 @@ public enum ListScheduler {
     let best = (rules(graph) + tables).min { $0.makespan < $1.makespan }!
     return (0..<turns).reduce((best, best)) { state, _ in
       let (best, current) = state
-      let next = reordered(current.graph, by: latestStarts(current)).min { $0.makespan < $1.makespan } ?? current
+      let next =
+        reordered(current.graph, by: latestStarts(current, ListProblem(reversing: current.graph))).min {
+          $0.makespan < $1.makespan
+        } ?? current
       return (next.makespan < best.makespan ? next : best, next)
     }.0
   }
@@ -59,23 +62,17 @@ public enum ListScheduler {
     return (try? ordered.validate()) == nil ? [] : rules(ordered)
   }
 
-  /// The best of the rules alone, where many graphs are compared.
-  /// - Throws: ``HardwareError/invalidSchedule(reason:)``
-  public static func scheduleQuickly(_ graph: TaskGraph) throws -> Timetable {
-    try graph.validate()
-    return rules(graph).min { $0.makespan < $1.makespan }!
-  }
-
   /// The timetable of one rule.
   /// - Throws: ``HardwareError/invalidSchedule(reason:)``
   public static func schedule(_ graph: TaskGraph, rule: Rule) throws -> Timetable {
     try graph.validate()
-    return forward(graph, urgency: urgency(graph, rule, ScheduleBounds.tails(graph)))
+    return forward(graph, ListProblem(graph), urgency: urgency(graph, rule, ScheduleBounds.tails(graph)))
   }
 
-  private static func rules(_ graph: TaskGraph) -> [Timetable] {
-    let tails = ScheduleBounds.tails(graph)
-    return Rule.allCases.map { forward(graph, urgency: urgency(graph, $0, tails)) }
+  /// - Parameter graph: valid.
+  static func rules(_ graph: TaskGraph) -> [Timetable] {
+    let (tails, problem) = (ScheduleBounds.tails(graph), ListProblem(graph))
+    return Rule.allCases.map { forward(graph, problem, urgency: urgency(graph, $0, tails)) }
   }
 
   /// Least first.
@@ -87,24 +84,25 @@ public enum ListScheduler {
     }
   }
 
-  private static func forward(_ graph: TaskGraph, urgency: [Int]) -> Timetable {
-    var simulation = ListSimulation(graph, urgency: urgency)
+  private static func forward(_ graph: TaskGraph, _ problem: ListProblem, urgency: [Int]) -> Timetable {
+    var simulation = ListSimulation(problem, urgency: urgency)
     simulation.run()
     return Timetable(graph: graph, starts: simulation.starts, units: simulation.units)
   }
 
   private static func improve(_ table: Timetable) -> Timetable {
     var (best, current) = (table, table)
+    let (problem, reversed) = (ListProblem(table.graph), ListProblem(reversing: table.graph))
     for _ in 0..<turns {
-      current = forward(current.graph, urgency: latestStarts(current))
+      current = forward(table.graph, problem, urgency: latestStarts(current, reversed))
       if current.makespan < best.makespan { best = current }
     }
     return best
   }
 
   /// Starts, counted from some moment, when the tasks are scheduled from the end backwards.
-  private static func latestStarts(_ table: Timetable) -> [Int] {
-    var backward = ListSimulation(reversing: table.graph, urgency: table.starts.indices.map { -table.arrival($0) })
+  private static func latestStarts(_ table: Timetable, _ reversed: ListProblem) -> [Int] {
+    var backward = ListSimulation(reversed, urgency: table.starts.indices.map { -table.arrival($0) })
     backward.run()
     return zip(backward.starts, table.graph.tasks).map { -($0 + $1.duration) }
   }

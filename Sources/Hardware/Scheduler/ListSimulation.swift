@@ -23,18 +23,12 @@ struct ListSimulation {
   /// Tasks without room that are passed over on a lane before those whose turn it is are looked at.
   private static let patience = 8
 
-  private let tasks: [ScheduleTask]
+  private let problem: ListProblem
   private let urgency: [Int]
-  private let successors: [[Int]]
-  /// Ticks from a task's end to its arrival, and from the last arrival that it waits for to its own readiness.
-  private let latencies: [Int]
-  private let delays: [Int]
-  /// Tasks that claim of a pool, in order, and the place of the first that has not started: it is that one's turn.
-  private let claimants: [[Int]]
+  /// The place of the first claimant of each pool that has not started: it is that one's turn.
   private var turn: [Int]
   private var pools: PoolState
-  /// How much tasks may hold, of each pool, that started before their turn, and how much they do.
-  private let allowance: [Int]
+  /// How much tasks that started before their turn hold of each pool.
   private var ahead: [Int]
   private var isAhead: Set<ClaimKey> = []
   private var hasStarted: [Bool]
@@ -50,53 +44,25 @@ struct ListSimulation {
   private(set) var starts: [Int]
   private(set) var units: [Int]
 
-  /// From the start to the end, within lanes and pools.
-  ///
   /// - Parameter urgency: least first; of equals, the first in the graph.
-  init(_ graph: TaskGraph, urgency: [Int]) {
-    self.init(
-      graph, graph.tasks, urgency, successors: graph.successors(), waits: graph.tasks.map(\.dependencies.count),
-      latencies: graph.tasks.map(\.latency), delays: graph.tasks.map { _ in 0 })
-  }
-
-  /// From the end to the start, within lanes; starts count from the end. What lies between a task's end and its readers then stands
-  /// before its own start.
-  init(reversing graph: TaskGraph, urgency: [Int]) {
-    var tasks = graph.tasks
-    for index in tasks.indices { tasks[index].claims = [] }
-    self.init(
-      graph, tasks, urgency, successors: tasks.map(\.dependencies), waits: graph.successors().map(\.count),
-      latencies: tasks.map { _ in 0 }, delays: tasks.map(\.latency))
-  }
-
-  private init(
-    _ graph: TaskGraph, _ tasks: [ScheduleTask], _ urgency: [Int], successors: [[Int]], waits: [Int], latencies: [Int],
-    delays: [Int]
-  ) {
-    (self.tasks, self.urgency, self.successors) = (tasks, urgency, successors)
-    (self.latencies, self.delays) = (latencies, delays)
-    var claimants = [[Int]](repeating: [], count: graph.pools.count)
-    for (index, task) in tasks.enumerated() {
-      for pool in Set(task.claims.map(\.pool)) { claimants[pool].append(index) }
-    }
-    self.claimants = claimants
-    turn = [Int](repeating: 0, count: claimants.count)
+  init(_ problem: ListProblem, urgency: [Int]) {
+    (self.problem, self.urgency) = (problem, urgency)
+    let count = problem.lanes.count
+    turn = [Int](repeating: 0, count: problem.claimants.count)
     ahead = turn
-    let own = TaskGraph(lanes: graph.lanes, pools: graph.pools, tasks: tasks)
-    pools = PoolState(own)
-    allowance = zip(graph.pools, own.serialPeaks()).map { $0.capacity - $1 }
-    hasStarted = [Bool](repeating: false, count: tasks.count)
+    pools = problem.pools
+    hasStarted = [Bool](repeating: false, count: count)
     isReady = hasStarted
-    missing = waits
-    ready = graph.lanes.map { _ in PriorityQueue() }
+    missing = problem.waits
+    ready = problem.units.map { _ in PriorityQueue() }
     claiming = ready
-    freeUnits = graph.lanes.map { Array((0..<$0.units).reversed()) }
-    starts = [Int](repeating: 0, count: tasks.count)
+    freeUnits = problem.units.map { Array((0..<$0).reversed()) }
+    starts = [Int](repeating: 0, count: count)
     units = starts
   }
 
   mutating func run() {
-    for index in tasks.indices where missing[index] == 0 { lastArrived(index) }
+    for index in missing.indices where missing[index] == 0 { lastArrived(index) }
     repeat {
       start()
       guard let next = events.first else { break }
@@ -115,8 +81,8 @@ struct ListSimulation {
       for (task, pool, amount) in pools.end(event.task) where isAhead.remove(ClaimKey(task: task, pool: pool)) != nil {
         ahead[pool] -= amount
       }
-      freeUnits[tasks[event.task].lane].append(units[event.task])
-    case .arrived: for next in successors[event.task] { arrive(next) }
+      freeUnits[problem.lanes[event.task]].append(units[event.task])
+    case .arrived: for next in problem.successors[event.task] { arrive(next) }
     case .ready: becomeReady(event.task)
     }
   }
@@ -127,17 +93,17 @@ struct ListSimulation {
   }
 
   private mutating func lastArrived(_ task: Int) {
-    if delays[task] == 0 { return becomeReady(task) }
-    events.insert(Event(time: time + delays[task], kind: .ready, task: task))
+    if problem.delays[task] == 0 { return becomeReady(task) }
+    events.insert(Event(time: time + problem.delays[task], kind: .ready, task: task))
   }
 
   private mutating func becomeReady(_ task: Int) {
     isReady[task] = true
     let entry = Ready(urgency: urgency[task], task: task)
-    if tasks[task].claims.isEmpty {
-      ready[tasks[task].lane].insert(entry)
+    if problem.claims[task].isEmpty {
+      ready[problem.lanes[task]].insert(entry)
     } else {
-      claiming[tasks[task].lane].insert(entry)
+      claiming[problem.lanes[task]].insert(entry)
     }
   }
 
@@ -159,10 +125,10 @@ struct ListSimulation {
       for entry in waiting { claiming[lane].insert(entry) }
     }
     // Whatever is more urgent and has no room: those whose turn it is can always start.
-    for pool in claimants.indices {
-      while turn[pool] < claimants[pool].count {
-        let next = claimants[pool][turn[pool]]
-        guard isReady[next], !freeUnits[tasks[next].lane].isEmpty, canStart(next) else { break }
+    for pool in problem.claimants.indices {
+      while turn[pool] < problem.claimants[pool].count {
+        let next = problem.claimants[pool][turn[pool]]
+        guard isReady[next], !freeUnits[problem.lanes[next]].isEmpty, canStart(next) else { break }
         begin(next)
       }
     }
@@ -170,36 +136,37 @@ struct ListSimulation {
 
   /// Whether there is room, and where it is not the task's turn, room enough is left for those whose turn comes first.
   private func canStart(_ index: Int) -> Bool {
-    pools.canStart(tasks[index])
-      && tasks[index].claims.allSatisfy { claim in
-        claimants[claim.pool][turn[claim.pool]] == index
-          || ahead[claim.pool] + claim.amount <= allowance[claim.pool]
-      }
+    for claim in problem.claims[index] {
+      guard pools.free[claim.pool] >= claim.amount else { return false }
+      let isTurn = problem.claimants[claim.pool][turn[claim.pool]] == index
+      guard isTurn || ahead[claim.pool] + claim.amount <= problem.allowance[claim.pool] else { return false }
+    }
+    return true
   }
 
   private mutating func begin(_ index: Int) {
-    let task = tasks[index]
+    let end = time + problem.durations[index]
     starts[index] = time
     hasStarted[index] = true
-    units[index] = freeUnits[task.lane].removeLast()
+    units[index] = freeUnits[problem.lanes[index]].removeLast()
     pools.start(index)
-    events.insert(Event(time: time + task.duration, kind: .ended, task: index))
-    events.insert(Event(time: time + task.duration + latencies[index], kind: .arrived, task: index))
-    for claim in task.claims { take(claim, index) }
+    events.insert(Event(time: end, kind: .ended, task: index))
+    events.insert(Event(time: end + problem.latencies[index], kind: .arrived, task: index))
+    for claim in problem.claims[index] { take(claim, index) }
   }
 
   private mutating func take(_ claim: ResourceClaim, _ index: Int) {
     let pool = claim.pool
-    guard claimants[pool][turn[pool]] == index else {
+    guard problem.claimants[pool][turn[pool]] == index else {
       isAhead.insert(ClaimKey(task: index, pool: pool))
       return ahead[pool] += claim.amount
     }
     turn[pool] += 1
     // Those that started before their turn, and whose turn would now be.
-    while turn[pool] < claimants[pool].count, hasStarted[claimants[pool][turn[pool]]] {
-      let next = claimants[pool][turn[pool]]
+    while turn[pool] < problem.claimants[pool].count, hasStarted[problem.claimants[pool][turn[pool]]] {
+      let next = problem.claimants[pool][turn[pool]]
       if isAhead.remove(ClaimKey(task: next, pool: pool)) != nil {
-        ahead[pool] -= tasks[next].claims.first { $0.pool == pool }!.amount
+        ahead[pool] -= problem.claims[next].first { $0.pool == pool }!.amount
       }
       turn[pool] += 1
     }

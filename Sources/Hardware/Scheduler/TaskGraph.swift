@@ -169,12 +169,12 @@ public struct TaskGraph: Codable, Hashable, Sendable {
   }
 
   /// The most that is held of each pool when the tasks are done one after the other.
-  func serialPeaks() -> [Int] {
-    var state = PoolState(self)
+  func serialPeaks(from start: PoolState) -> [Int] {
+    var state = start
     var least = state.free
     for index in tasks.indices {
       state.start(index)
-      for claim in tasks[index].claims { least[claim.pool] = min(least[claim.pool], state.free[claim.pool]) }
+      for claim in state.claims[index] { least[claim.pool] = min(least[claim.pool], state.free[claim.pool]) }
       state.end(index)
     }
     return zip(pools, least).map { $0.capacity - $1 }
@@ -184,7 +184,7 @@ public struct TaskGraph: Codable, Hashable, Sendable {
   private func validateOrder() throws {
     var state = PoolState(self)
     for (index, task) in tasks.enumerated() {
-      guard state.canStart(task) else {
+      guard state.canStart(index) else {
         throw HardwareError.invalidSchedule(
           reason: "task \(index) (\(task.layer), \(task.step)) finds no room in its buffers when all before it are done"
         )
@@ -197,7 +197,8 @@ public struct TaskGraph: Codable, Hashable, Sendable {
 
 /// How much of each pool is left while tasks start and end.
 struct PoolState {
-  private let tasks: [ScheduleTask]
+  /// What each task takes.
+  let claims: [[ResourceClaim]]
   private(set) var free: [Int]
   /// For every task, the claims (of task, by number) that it is the reader of.
   private let reads: [[(task: Int, claim: Int)]]
@@ -205,32 +206,33 @@ struct PoolState {
   private var unread: [[Int]]
 
   init(_ graph: TaskGraph) {
-    tasks = graph.tasks
+    let claims = graph.tasks.map(\.claims)
+    self.claims = claims
     free = graph.pools.map(\.capacity)
-    var reads = [[(task: Int, claim: Int)]](repeating: [], count: tasks.count)
-    for (index, task) in tasks.enumerated() {
-      for (number, claim) in task.claims.enumerated() {
+    var reads = [[(task: Int, claim: Int)]](repeating: [], count: claims.count)
+    for (index, own) in claims.enumerated() {
+      for (number, claim) in own.enumerated() {
         for reader in Set(claim.releasedBy) { reads[reader].append((index, number)) }
       }
     }
     self.reads = reads
-    unread = tasks.map { $0.claims.map { Set($0.releasedBy).count } }
+    unread = claims.map { $0.map { Set($0.releasedBy).count } }
   }
 
   /// Whether there is room for all that the task takes.
-  func canStart(_ task: ScheduleTask) -> Bool { task.claims.allSatisfy { free[$0.pool] >= $0.amount } }
+  func canStart(_ index: Int) -> Bool { claims[index].allSatisfy { free[$0.pool] >= $0.amount } }
 
-  mutating func start(_ index: Int) { for claim in tasks[index].claims { free[claim.pool] -= claim.amount } }
+  mutating func start(_ index: Int) { for claim in claims[index] { free[claim.pool] -= claim.amount } }
 
   /// Gives back what the task itself held, and what it was the last reader of.
   @discardableResult mutating func end(_ index: Int) -> [(task: Int, pool: Int, amount: Int)] {
     var released: [(task: Int, pool: Int, amount: Int)] = []
-    for claim in tasks[index].claims where claim.releasedBy.isEmpty {
+    for claim in claims[index] where claim.releasedBy.isEmpty {
       released.append((index, claim.pool, claim.amount))
     }
     for (task, number) in reads[index] {
       unread[task][number] -= 1
-      let claim = tasks[task].claims[number]
+      let claim = claims[task][number]
       if unread[task][number] == 0 { released.append((task, claim.pool, claim.amount)) }
     }
     for entry in released { free[entry.pool] += entry.amount }

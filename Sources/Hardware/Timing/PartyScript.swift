@@ -8,7 +8,7 @@ enum ScriptAction: Equatable {
   case send(to: CostParty, bytes: Double, flushes: Bool)
   /// Lets go of all that waits.
   case flush(to: CostParty)
-  /// Takes the next piece that the other party sent here.
+  /// Takes the next part of what the other party sent here.
   case receive(from: CostParty, bytes: Double)
   /// Has ended a step.
   case mark(Int)
@@ -64,14 +64,29 @@ struct PartyScript {
         if message.from == party {
           append(work)
           let isLast = piece == message.pieces - 1
-          let flushes = message.flush == .pieces || isLast && message.flush != .later
-          actions.append(.send(to: message.to, bytes: bytes, flushes: flushes))
+          send(to: message.to, bytes, flushes: message.flush == .pieces || isLast && message.flush != .later)
         } else {
-          actions.append(.receive(from: message.from, bytes: bytes))
+          receive(from: message.from, bytes)
           append(work)
         }
       }
     }
+  }
+
+  /// Bytes that a receiver takes while the link passes what comes after them.
+  private static let partBytes = 65536.0
+  private static let maximumParts = 64
+
+  /// In how many parts the receiver takes what its sender seals as a whole.
+  static func parts(_ bytes: Double) -> Int { max(1, min(maximumParts, Int((bytes / partBytes).rounded(.up)))) }
+
+  mutating func send(to peer: CostParty, _ bytes: Double, flushes: Bool) {
+    actions.append(.send(to: peer, bytes: bytes, flushes: flushes))
+  }
+
+  mutating func receive(from peer: CostParty, _ bytes: Double) {
+    let parts = Self.parts(bytes)
+    for _ in 0..<parts { actions.append(.receive(from: peer, bytes: bytes / Double(parts))) }
   }
 
   mutating func append(_ work: RoutineCounts) { if !work.isEmpty { actions.append(.work(work)) } }

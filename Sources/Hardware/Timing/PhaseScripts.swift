@@ -3,6 +3,8 @@ import Programs
 /// The scripts of all parties in a phase.
 struct PhaseScripts {
   private(set) var parties: [PartyScript] = []
+  /// What they are made of.
+  let steps: [StepScript]
 
   /// - Parameter heldTransforms: polynomials of weights whose transforms the model owner has in memory.
   init(
@@ -11,6 +13,7 @@ struct PhaseScripts {
   ) throws {
     var steps = try costs.scripts(program: program, phase: phase, batch: batch, bulk: bulk, source: source)
     Self.hold(heldTransforms, &steps)
+    self.steps = steps
     let all: [CostParty] =
       source == .dealer && phase == .offline
       ? [.modelOwner, .dataOwner, .dealer]
@@ -131,7 +134,7 @@ private struct BulkScript {
 
   private func stages(_ step: Int) -> [ComparisonStage] { program.comparisonStages(step) ?? [] }
 
-  // MARK: Comparisons by transfers, inference by inference
+  // MARK: Comparisons by transfers, inference by inference and digit by digit
 
   /// Draws of the model owner, what the data owner does with them, and what the model owner does with its corrections.
   private static let draws = "transferNoise"
@@ -150,19 +153,31 @@ private struct BulkScript {
     return all.prefix(all.count / inferences)
   }
 
+  /// The draws of one inference fall in as many parts as it has digits, and one for what follows them: joints and multiplexers.
+  private func draws(_ step: StepScript) -> Int { choices(step).count + 1 }
+
+  private func part(_ work: RoutineCounts, of parts: Int) -> RoutineCounts { work.mapValues { $0 / Double(parts) } }
+
   private func compare(_ step: StepScript, _ script: inout PartyScript) {
     let work = step.work[.dataOwner] ?? [:]
     script.append(work[StepScript.local] ?? [:])
-    let choices = choices(step)
+    let (choices, draws) = (choices(step), draws(step))
+    let noise = noise(step, .modelOwner, Self.draws) / Double(draws)
     let factors = step.messages.first { $0.name == "comparisonFactors" }
+    let give = each(work["comparisonFactors"]).filter { $0.key == "silent.give" }
     for _ in 0..<inferences {
-      script.append(.receive(from: .modelOwner, bytes: noise(step, .modelOwner, Self.draws)))
-      script.append(each(work[Self.draws]))
-      script.append(each(work["transferChoices"]))
-      for message in choices { script.append(.send(to: .modelOwner, bytes: message.bytes, flushes: true)) }
-      script.append(.send(to: .modelOwner, bytes: noise(step, .dataOwner, "comparisonFactors"), flushes: true))
-      script.append(each(work["comparisonFactors"]))
-      if let factors { script.append(.send(to: .modelOwner, bytes: factors.bytes, flushes: true)) }
+      for message in choices {
+        script.receive(from: .modelOwner, noise)
+        script.append(part(each(work[Self.draws]), of: draws))
+        script.append(part(each(work["transferChoices"]), of: choices.count))
+        script.send(to: .modelOwner, message.bytes, flushes: true)
+      }
+      script.receive(from: .modelOwner, noise)
+      script.append(part(each(work[Self.draws]), of: draws))
+      script.append(give)
+      script.send(to: .modelOwner, self.noise(step, .dataOwner, "comparisonFactors"), flushes: true)
+      script.append(each(work["comparisonFactors"]).filter { $0.key != "silent.give" })
+      if let factors { script.send(to: .modelOwner, factors.bytes, flushes: true) }
     }
   }
 
@@ -170,14 +185,19 @@ private struct BulkScript {
   private func drawAhead(_ runs: [StepScript], stages: [ComparisonStage], _ script: inout PartyScript) {
     let limit = 32 << 20
     let queue = zip(runs, stages).flatMap { run, stage in
-      (0..<inferences).map { (run, bytes: 16 * stage.count * (stage.digits.count + 1), isLast: $0 == inferences - 1) }
+      (0..<inferences).map {
+        (run, bytes: 16 * stage.count * (stage.tableWidths.count + 1), isLast: $0 == inferences - 1)
+      }
     }
     var (drawn, held) = (0, 0)
     for (place, entry) in queue.enumerated() {
       while drawn < queue.count, drawn <= place || held + queue[drawn].bytes <= limit {
         let run = queue[drawn].0
-        script.append(each(run.work[.modelOwner]?[Self.draws]))
-        script.append(.send(to: .dataOwner, bytes: noise(run, .modelOwner, Self.draws), flushes: true))
+        let parts = draws(run)
+        for _ in 0..<parts {
+          script.append(part(each(run.work[.modelOwner]?[Self.draws]), of: parts))
+          script.send(to: .dataOwner, noise(run, .modelOwner, Self.draws) / Double(parts), flushes: true)
+        }
         held += queue[drawn].bytes
         drawn += 1
       }
@@ -190,12 +210,16 @@ private struct BulkScript {
   private func take(_ step: StepScript, _ script: inout PartyScript) {
     let work = step.work[.modelOwner] ?? [:]
     let choices = choices(step)
-    for message in choices { script.append(.receive(from: .dataOwner, bytes: message.bytes)) }
-    script.append(each(work["transferChoices"]))
-    script.append(.receive(from: .dataOwner, bytes: noise(step, .dataOwner, "comparisonFactors")))
-    if let factors = step.messages.first(where: { $0.name == "comparisonFactors" }) {
-      script.append(.receive(from: .dataOwner, bytes: factors.bytes))
+    for message in choices {
+      script.receive(from: .dataOwner, message.bytes)
+      script.append(part(each(work["transferChoices"]), of: choices.count))
     }
-    script.append(each(work["comparisonFactors"]))
+    script.receive(from: .dataOwner, noise(step, .dataOwner, "comparisonFactors"))
+    let take = each(work["comparisonFactors"]).filter { $0.key == "silent.take" }
+    script.append(take)
+    if let factors = step.messages.first(where: { $0.name == "comparisonFactors" }) {
+      script.receive(from: .dataOwner, factors.bytes)
+    }
+    script.append(each(work["comparisonFactors"]).filter { $0.key != "silent.take" })
   }
 }

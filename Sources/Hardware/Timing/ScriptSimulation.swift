@@ -2,7 +2,7 @@ import Programs
 
 /// Plays the parties' scripts on their hosts and links.
 struct ScriptSimulation {
-  private struct Direction: Hashable {
+  struct Direction: Hashable {
     let from: CostParty
     let to: CostParty
   }
@@ -11,25 +11,21 @@ struct ScriptSimulation {
   static let socketBuffer = 4.0 * 1024 * 1024
   /// Bytes that the transport gathers before it lets go of them by itself.
   static let gathering = 262_144.0
-
-  /// A link in seconds and bytes.
-  private struct Link {
-    let (roundTrip, wakeUp, spin): (Double, Double, Double)
-    /// Seconds a byte: on the way, at the sender, at the receiver.
-    let (passing, sending, receiving): (Double, Double, Double)
-
-    init(_ link: HostLink) {
-      (roundTrip, wakeUp, spin) = (link.roundTrip.measure.value, link.wakeUp.measure.value, link.spin.measure.value)
-      passing = 8 / link.rate.measure.value
-      (sending, receiving) = (8 * link.send.measure.value, 8 * link.receive.measure.value)
-    }
-  }
+  /// Seconds after which parties that share a core take turns. An operating system's are longer, but those who were woken go
+  /// first: what they come to is equal parts.
+  static let turn = 5e-4
 
   private let scripts: [PartyScript]
   /// Seconds of each routine, by party.
   private let seconds: [[String: Double]]
-  private let (link, dealerLink): (Link, Link)
+  private let (link, dealerLink): (LinkTimes, LinkTimes)
+  /// Core of each party, and when each core is free.
+  private let cores: [Int]
+  private var coreFree: [Double]
+  private let isShared: [Bool]
   private var clocks: [Double]
+  /// What is left of the work that a party is at.
+  private var unfinished: [Double?]
   private var places: [Int]
   private var parties: [TimePrediction.Party]
   /// Pieces that wait at their sender.
@@ -39,13 +35,28 @@ struct ScriptSimulation {
   private var taken: [Direction: Int] = [:]
   /// When a link's direction has passed all that was handed to it; one for all that goes to one side over it.
   private var free: [Direction: Double] = [:]
+  /// Connections' directions.
+  private(set) var ways: [Direction: SimulatedWay]
   /// When the last party has ended each step.
   private var ends: [Int: Double] = [:]
 
+  /// - Parameter ways: connections that have been used before.
   /// - Throws: ``HardwareError/noRoutine(routine:host:)``
-  init(_ scripts: [PartyScript], _ setting: TimingSetting) throws {
+  init(_ scripts: [PartyScript], _ setting: TimingSetting, ways: [Direction: SimulatedWay] = [:]) throws {
     self.scripts = scripts
-    (link, dealerLink) = (Link(setting.link), Link(setting.dealerLink))
+    self.ways = ways.mapValues(\.settled)
+    (link, dealerLink) = (LinkTimes(setting.link), LinkTimes(setting.dealerLink))
+    let cores = scripts.map { script in
+      switch script.party {
+      case .dataOwner: 1
+      case .dealer: setting.dealerSharesCore ? 0 : 2
+      default: 0
+      }
+    }
+    self.cores = cores
+    isShared = cores.map { core in cores.count { $0 == core } > 1 }
+    coreFree = [0, 0, 0]
+    unfinished = scripts.map { _ in nil }
     seconds = try scripts.map { script in
       let host = script.party == .dataOwner ? setting.dataOwner : setting.modelOwner
       let routines = host.routines.mapValues(\.measure.value)
@@ -71,6 +82,7 @@ struct ScriptSimulation {
       }
       parties[index].end = clocks[index]
     }
+    for direction in ways.keys { ways[direction]!.settle(link(direction).gain) }
   }
 
   /// The party furthest back among those that can move.
@@ -89,11 +101,12 @@ struct ScriptSimulation {
   private mutating func advance(_ index: Int) {
     let party = scripts[index].party
     switch scripts[index].actions[places[index]] {
-    case .work(let counts): work(index, counts)
+    case .work(let counts): guard work(index, counts) else { return }
     case .send(let to, let bytes, let flushes):
       let direction = Direction(from: party, to: to)
       charge(index, bytes * link(direction).sending)
-      gathered[direction, default: []].append(bytes)
+      let parts = PartyScript.parts(bytes)
+      gathered[direction, default: []] += repeatElement(bytes / Double(parts), count: parts)
       if flushes || gathered[direction]!.reduce(0, +) >= Self.gathering { flush(index, direction) }
     case .flush(let to): flush(index, Direction(from: party, to: to))
     case .receive(let from, let bytes):
@@ -107,23 +120,39 @@ struct ScriptSimulation {
     places[index] += 1
   }
 
-  private mutating func work(_ index: Int, _ counts: RoutineCounts) {
-    let spent = counts.reduce(0) { $0 + $1.value * seconds[index][$1.key]! }
-    clocks[index] += spent
+  /// - Returns: whether the work is done; where a core is shared, only a turn of it may be.
+  private mutating func work(_ index: Int, _ counts: RoutineCounts) -> Bool {
+    let left = unfinished[index] ?? counts.reduce(0) { $0 + $1.value * seconds[index][$1.key]! }
+    let spent = isShared[index] ? min(left, Self.turn) : left
+    occupy(index, spent)
     parties[index].computing += spent
+    unfinished[index] = left > spent ? left - spent : nil
+    return unfinished[index] == nil
+  }
+
+  /// Takes the party's core, when it is free.
+  private mutating func occupy(_ index: Int, _ seconds: Double) {
+    let start = max(clocks[index], coreFree[cores[index]])
+    parties[index].waiting += start - clocks[index]
+    clocks[index] = start + seconds
+    coreFree[cores[index]] = clocks[index]
   }
 
   private mutating func flush(_ index: Int, _ direction: Direction) {
-    guard let pieces = gathered.removeValue(forKey: direction), !pieces.isEmpty else { return }
+    guard let parts = gathered.removeValue(forKey: direction), !parts.isEmpty else { return }
     let link = link(direction)
     // What comes from the side of the model owner shares the way to the data owner.
-    let way = direction.to == .dataOwner ? Direction(from: .modelOwner, to: .dataOwner) : direction
-    var end = max(clocks[index], free[way] ?? 0)
-    for bytes in pieces {
+    let shared = direction.to == .dataOwner ? Direction(from: .modelOwner, to: .dataOwner) : direction
+    var way = ways[direction] ?? SimulatedWay(pace: link.firstPace)
+    var end = max(clocks[index], free[shared] ?? 0)
+    for bytes in parts {
       end += bytes * link.passing
-      arrivals[direction, default: []].append(end + link.roundTrip / 2)
+      let arrival = way.pass(bytes, now: clocks[index], passed: end, link)
+      arrivals[direction, default: []].append(arrival)
+      end = max(end, arrival - link.roundTrip / 2)
     }
-    free[way] = end
+    ways[direction] = way
+    free[shared] = end
     let ahead = end - Self.socketBuffer * link.passing
     if ahead > clocks[index] {
       parties[index].waiting += ahead - clocks[index]
@@ -144,12 +173,12 @@ struct ScriptSimulation {
     charge(index, bytes * link.receiving)
   }
 
-  private func link(_ direction: Direction) -> Link {
+  private func link(_ direction: Direction) -> LinkTimes {
     direction.from == .dataOwner || direction.to == .dataOwner ? link : dealerLink
   }
 
   private mutating func charge(_ index: Int, _ seconds: Double) {
-    clocks[index] += seconds
+    occupy(index, seconds)
     parties[index].transport += seconds
   }
 

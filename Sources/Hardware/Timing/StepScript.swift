@@ -10,8 +10,11 @@ struct ScriptMessage: Hashable {
   let isDuring: Bool
   /// When it leaves, if not at its end.
   let flush: MessageFlush?
-  /// Pieces in which it is made, sent and taken.
+  /// Pieces in which it is made and taken.
   var pieces = 1
+
+  /// Pieces of a message at most: more would change nothing but the simulation's own time.
+  static let maximumPieces = 64
 }
 
 /// Routines and their units.
@@ -29,26 +32,12 @@ struct StepScript {
   static let ofTransforms = ["lattice.weight", "lattice.weightWord"]
   /// Where work without a message is kept.
   static let local = ""
-  /// Bytes of a piece: about a tile of an operator.
-  static let pieceBytes = 65536.0
-  static let maximumPieces = 64
 
   /// All routines of a party.
   func total(_ party: CostParty) -> RoutineCounts {
     (work[party] ?? [:]).values.reduce(into: [:]) { $0.merge($1) { $0 + $1 } }
   }
 
-  /// Cuts messages into pieces: those that answer one another into as many.
-  mutating func cut() {
-    var first = 0
-    while first < messages.count {
-      let end = messages[(first + 1)...].firstIndex { !$0.isDuring } ?? messages.count
-      let most = messages[first..<end].map(\.bytes).max() ?? 0
-      let pieces = max(1, min(Self.maximumPieces, Int((most / Self.pieceBytes).rounded(.up))))
-      for index in first..<end { messages[index].pieces = pieces }
-      first = end
-    }
-  }
 }
 
 extension CostModel {
@@ -67,7 +56,6 @@ extension CostModel {
       try step.parts.map { parts in
         var script = StepScript(index: step.index, name: step.name)
         for (descriptor, selection) in parts { try add(descriptor, selection, phase, to: &script) }
-        script.cut()
         return script
       }
     }
@@ -77,11 +65,15 @@ extension CostModel {
     _ descriptor: Descriptor, _ selection: Selection, _ phase: CostPhase, to script: inout StepScript
   ) throws {
     var ignored = CostSummary()
-    try charge(descriptor, selection, phase, &ignored) { message, bytes in
+    var sent: [(message: MessageDescriptor, bytes: Int)] = []
+    try charge(descriptor, selection, phase, &ignored) { sent.append(($0, $1)) }
+    for (message, bytes) in sent {
+      let pieces = try message.pieces.map { try selection.count($0) } ?? 1
       script.messages.append(
         ScriptMessage(
           name: message.message, from: message.from, to: message.to, bytes: Double(bytes + Traffic.headerBytes),
-          isDuring: message.during != nil, flush: message.flush))
+          isDuring: message.during != nil, flush: message.flush,
+          pieces: max(1, min(ScriptMessage.maximumPieces, pieces))))
     }
     for routine in descriptor.routines ?? []
     where routine.phase == phase && selection.includes(routine.scope, routine.variant) {

@@ -8,6 +8,8 @@ public struct TimingSetting: Sendable {
   public var link: HostLink
   /// Between the dealer, on the model owner's host, and the model owner.
   public var dealerLink: HostLink
+  /// Whether the dealer has no core of its own, and takes turns with the model owner.
+  public var dealerSharesCore = false
   /// Polynomials of weights whose transforms the model owner holds in memory.
   public var heldTransforms = 0
 
@@ -36,7 +38,8 @@ public struct TimePrediction: Codable, Hashable, Sendable {
     public internal(set) var end = 0.0
   }
 
-  /// A step's part of the whole: by how much it moves the end on.
+  /// A step's part of the whole: online by how much it moves the end on; offline, where steps overlap one another, by its part of
+  /// the work of the party that works longest.
   public struct Step: Codable, Hashable, Sendable {
     /// Index in the program.
     public let index: Int
@@ -53,7 +56,7 @@ public struct TimePrediction: Codable, Hashable, Sendable {
   /// The parties.
   public let parties: [Party]
   /// The program's steps.
-  public let steps: [Step]
+  public internal(set) var steps: [Step]
 }
 
 /// Predicts what a phase takes on calibrated hosts: a discrete simulation of the parties' scripts, in which each party computes,
@@ -78,11 +81,67 @@ public struct TimingModel: Sendable {
     guard phase == .online || phase == .offline else {
       throw HardwareError.invalidCount(what: "phase, of those that are timed (online, offline),", found: 0)
     }
-    let scripts = try PhaseScripts(
-      costs, program: program, phase: phase, batch: batch, bulk: bulk, source: source,
-      heldTransforms: setting.heldTransforms)
-    var simulation = try ScriptSimulation(scripts.parties, setting)
+    func scripts(_ phase: CostPhase) throws -> PhaseScripts {
+      try PhaseScripts(
+        costs, program: program, phase: phase, batch: batch, bulk: bulk, source: source,
+        heldTransforms: setting.heldTransforms)
+    }
+    func play(_ scripts: PhaseScripts, _ ways: Ways) throws -> ScriptSimulation {
+      var simulation = try ScriptSimulation(scripts.parties, setting, ways: ways)
+      try simulation.run()
+      return simulation
+    }
+    var ways: Ways = [:]
+    if setting.link.control == HostLink.delivering {
+      ways = try opened(program, source, setting)
+      for _ in 0..<Self.warmUps {
+        for phase in [CostPhase.offline, .online] { ways = try play(scripts(phase), ways).ways }
+      }
+    }
+    let scripts = try scripts(phase)
+    var prediction = try play(scripts, ways).prediction(phase, program)
+    if phase == .offline { share(&prediction, scripts, setting, program) }
+    return prediction
+  }
+
+  private func share(
+    _ prediction: inout TimePrediction, _ scripts: PhaseScripts, _ setting: TimingSetting, _ program: Program
+  ) {
+    guard let busiest = prediction.parties.max(by: { $0.computing < $1.computing })?.party else { return }
+    let routines = (busiest == .dataOwner ? setting.dataOwner : setting.modelOwner).routines
+    let work = scripts.steps.map { step in
+      step.total(busiest).reduce(0) { $0 + $1.value * routines[$1.key]!.measure.value }
+    }
+    let all = work.reduce(0, +)
+    guard all > 0 else { return }
+    var parts: [Int: Double] = [:]
+    for (step, own) in zip(scripts.steps, work) { if let index = step.index { parts[index, default: 0] += own / all } }
+    prediction.steps = parts.sorted { $0.key < $1.key }.map { index, part in
+      TimePrediction.Step(index: index, name: program.steps[index].name, seconds: part * prediction.seconds)
+    }
+  }
+
+  private typealias Ways = [ScriptSimulation.Direction: SimulatedWay]
+
+  /// Bulks and queries after which connections have the pace that they keep.
+  private static let warmUps = 2
+
+  /// The connections after what opens a session has passed: keys, and differences of weights.
+  private func opened(
+    _ program: Program, _ source: CostModel.Source, _ setting: TimingSetting
+  ) throws -> Ways {
+    var scripts = [CostParty.modelOwner, .dataOwner, .dealer].map { PartyScript($0) }
+    for phase in [CostPhase.session, .setup] {
+      for message in try costs.predict(program: program, phase: phase, source: source).messages {
+        let bytes = Double(message.payloadBytes + Traffic.headerBytes)
+        for index in scripts.indices {
+          if scripts[index].party == message.from { scripts[index].send(to: message.to, bytes, flushes: true) }
+          if scripts[index].party == message.to { scripts[index].receive(from: message.from, bytes) }
+        }
+      }
+    }
+    var simulation = try ScriptSimulation(scripts, setting)
     try simulation.run()
-    return simulation.prediction(phase, program)
+    return simulation.ways
   }
 }

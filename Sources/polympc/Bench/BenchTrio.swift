@@ -26,7 +26,8 @@ struct BenchTrio {
     defer { for child in children { child.stop() } }
     var dealing: [String] = []
     if options.source == "dealer" {
-      let dealer = try start("dealer", site, ["--listen", "127.0.0.1:0"])
+      // Beside the model owner, which has little to do where a dealer has much.
+      let dealer = try start("dealer", site, ["--listen", "127.0.0.1:0"] + core(0))
       children.append(dealer)
       dealing = ["--dealer", "127.0.0.1:\(try dealer.port())"]
     }

@@ -14,8 +14,8 @@ struct HwAlign: ParsableCommand {
       file of polympc hw schedule --trace begins where a query begins.
 
       Example:
-        polympc hw align --model-owner model-owner.json --data-owner data-owner.json \\
-          --predicted resnet20.json --output both.json
+        polympc hw align --model-owner model-owner.json \\
+          --data-owner data-owner.json --predicted resnet20.json --output both.json
       """)
 
   @Option(help: ArgumentHelp("The model owner's trace.", valueName: "file"))

@@ -84,7 +84,8 @@ struct HwList: ParsableCommand {
   private func text(_ quantity: Quantity) -> String {
     let value =
       quantity.value == quantity.value.rounded() && abs(quantity.value) < 1e15
-      ? "\(Int(quantity.value))" : "\(quantity.value)"
+      ? "\(Int(quantity.value))"
+      : quantity.kind == .measured ? String(format: "%.4g", quantity.value) : "\(quantity.value)"
     let unit = ["1", "cycle"].contains(quantity.unit.text) ? "" : " " + quantity.unit.text
     return value + unit + (quantity.kind == .assumed ? " (assumed)" : "")
   }

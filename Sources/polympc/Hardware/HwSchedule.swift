@@ -149,12 +149,13 @@ struct HwScheduleReport: Encodable {
   var lanes: [LaneUse]
   var layers: [Layer]
   var allocations: [Allocation]?
+  var screened: Int?
   var pruned: Int?
   var optimum: TaskGraph.Comparison?
 
   enum CodingKeys: String, CodingKey {
     case network, device, link, batch, tasks, latencyMs, boundMs, criticalPathMs, busiestLaneMs, busiestLane, ratio
-    case withoutOverlapMs, energyMj, lanes, layers, allocations, pruned, optimum
+    case withoutOverlapMs, energyMj, lanes, layers, allocations, screened, pruned, optimum
     case protocolName = "protocol"
   }
 
@@ -191,6 +192,7 @@ struct HwScheduleReport: Encodable {
         lanes: $0.lanes, latencyMs: Self.milliseconds($0.makespan), boundMs: Self.milliseconds($0.bound),
         energyMj: $0.energy.map { $0 * 1e3 }, shares: $0.shares, onFront: $0.isOnFront)
     }
+    screened = found?.screened
     pruned = found?.pruned
     optimum = comparison
     if let best = found?.best { energyMj = best.energy.map { $0 * 1e3 } }
@@ -250,7 +252,9 @@ struct HwScheduleReport: Encodable {
             + [Output.fixed(entry.latencyMs, 3), entry.energyMj.map { Output.fixed($0, 2) } ?? ""]
             + parts.map { Output.percent(entry.shares[$0]!) }
         })
-    Output.line("\(allocations.count) timetables made, \(pruned ?? 0) candidates spared by their bound")
+    Output.line(
+      "\(allocations.count) timetables made in these tiles, \(screened ?? 0) in coarse ones alone, "
+        + "\(pruned ?? 0) candidates spared by their bound")
     Output.line()
   }
 }

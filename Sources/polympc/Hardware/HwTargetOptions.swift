@@ -51,6 +51,12 @@ struct HwModels {
     return try library.add(data, in: folder, file: text)
   }
 
+  /// A calibrated host.
+  mutating func host(_ name: String) throws -> HostModel {
+    let found = try resolve(name, .hosts)
+    return try library.host(found)
+  }
+
   /// A board or host.
   mutating func target(_ name: String, host: String?) throws -> HardwareTarget {
     // Resolved first: a call's receiver is read before its arguments change it.

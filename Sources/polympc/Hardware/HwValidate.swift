@@ -13,15 +13,16 @@ struct HwValidate: ParsableCommand {
       prints both. A line's net names the link of the host description; "local" is
       its loopback. Scripts/validate-model measures and calls it.
 
-      Example:
+      Examples:
         polympc bench lenet:poly:1 resnet20:poly:1 --json > measured.jsonl
         polympc hw validate measured.jsonl --host workstation.json --chart chart.svg
+        polympc hw validate measured.jsonl --host epyc-zen5
       """)
 
   @Argument(help: "Files of results, a JSON object a line.")
   var results: [String]
 
-  @Option(help: ArgumentHelp("The host description of polympc hw calibrate.", valueName: "file"))
+  @Option(help: ArgumentHelp("Calibrated host: a name (see polympc hw list hosts), or a file.", valueName: "host"))
   var host: String
 
   @Option(help: ArgumentHelp("Write a chart (SVG).", valueName: "file"))
@@ -32,8 +33,9 @@ struct HwValidate: ParsableCommand {
 
   func run() throws {
     try Failures.reporting {
-      let host = try HwHostFile.read(host)
-      let model = TimingModel(try CostModel())
+      var models = try HwModels()
+      let host = try models.host(host)
+      let model = TimingModel(models.cost)
       var programs: [String: Program] = [:]
       let lines = try results.flatMap { try measured($0) }.map { result in
         let link = result.net == "local" ? HostModel.loopback : result.net
@@ -59,10 +61,12 @@ struct HwValidate: ParsableCommand {
   private func measured(_ path: String) throws -> [BenchmarkResult] {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try Self.data(path).split(separator: 10).map { line in
-      do { return try decoder.decode(BenchmarkResult.self, from: Data(line)) } catch {
-        throw DaemonsError.input(source: path, reason: "a line is no result of polympc bench --json: \(error)")
+    let lines = try Self.data(path).split(separator: 10, omittingEmptySubsequences: false)
+    return try lines.enumerated().filter { !$0.element.isEmpty }.map { number, line in
+      guard let result = try? decoder.decode(BenchmarkResult.self, from: Data(line)) else {
+        throw DaemonsError.input(source: path, reason: "line \(number + 1) is no result of polympc bench --json")
       }
+      return result
     }
   }
 

@@ -53,6 +53,25 @@ import Testing
     #expect(frugal.best.energy == frugal.allocations.compactMap(\.energy).min())
   }
 
+  /// Coarse tiles choose who is scheduled in those that were asked for; all that is reported is.
+  @Test func fineTilesAreReported() throws {
+    let evaluator = try EvaluationTests.evaluator("rlwe")
+    let graph = try EvaluationTests.network("resnet20")
+    var options = NetworkSchedule.Options()
+    options.tiles = 16
+    let found = try LaneExplorer.explore(graph, evaluator: evaluator, options: options, limit: 60)
+    #expect(found.screened > 0 && found.screened + found.allocations.count <= 60)
+    for one in [found.best, try #require(found.allocations.last)] {
+      // The schedule of the same tiles is improved further, and starts from the same rules.
+      let schedule = try NetworkSchedule(graph, evaluator: try evaluator.with(lanes: one.lanes), options: options)
+      #expect(schedule.timetable.makespan <= one.makespan)
+      #expect(Double(one.makespan) <= 1.15 * Double(schedule.timetable.makespan))
+    }
+    let described = try #require(
+      found.allocations.first { $0.lanes == $0.lanes.reduce(into: [:]) { $0[$1.key] = lanes(evaluator, $1.key) } })
+    #expect(found.best.makespan <= described.makespan)
+  }
+
   private func lanes(_ evaluator: HardwareEvaluator, _ operation: String) -> Int {
     evaluator.target.kernels[operation]!.laneCount(on: evaluator.target.device!)
   }
