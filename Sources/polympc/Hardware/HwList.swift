@@ -85,7 +85,7 @@ struct HwList: ParsableCommand {
     let value =
       quantity.value == quantity.value.rounded() && abs(quantity.value) < 1e15
       ? "\(Int(quantity.value))"
-      : quantity.kind == .measured ? String(format: "%.4g", quantity.value) : "\(quantity.value)"
+      : quantity.kind == .measured ? Output.significant(quantity.value) : "\(quantity.value)"
     let unit = ["1", "cycle"].contains(quantity.unit.text) ? "" : " " + quantity.unit.text
     return value + unit + (quantity.kind == .assumed ? " (assumed)" : "")
   }

@@ -41,6 +41,9 @@ enum Output {
   /// A number with a fixed count of decimals.
   static func fixed(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }
 
+  /// A number with four digits that mean something.
+  static func significant(_ value: Double) -> String { String(format: "%.4g", value) }
+
   /// A large number with three digits: "2.70e+11".
   static func scientific(_ value: Double) -> String { String(format: "%.2e", value) }
 
