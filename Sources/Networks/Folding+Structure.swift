@@ -32,6 +32,6 @@ extension Folding {
         place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
       }
     }
-    return poolingFirst(folded)
+    return withOpenings(poolingFirst(folded)).graph
   }
 }

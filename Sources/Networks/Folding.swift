@@ -5,7 +5,7 @@ public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
   /// part of its weights and bias, one inside an activation part of its coefficients, channel by channel; any other BN
   /// becomes a 1x1 convolution with one channel per group. A maximum that reads a monotone activation changes places
-  /// with it.
+  /// with it, and an identity stands between two layers with weights.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
@@ -47,7 +47,7 @@ public enum Folding {
         result[place[node.id], .bias] = affine.offsets.map { Float($0) }
       }
     }
-    return (poolingFirst(folded), result)
+    return withOpenings(poolingFirst(folded), result)
   }
 
   /// What is left of an activation once its normalisation is part of its coefficients.

@@ -17,6 +17,10 @@ struct SquareCoefficients {
   /// By how much `a2` was raised to the smallest that fits.
   var raised: [Double]
 
+  /// Largest square in an opening (``Folding``), as a part of the largest operand. The square has to stand for a scale at
+  /// which the weights before it are fine: half the bits that its distortion gains are lost by them.
+  static let openingDistortion = 0x1p-9
+
   /// Channels whose `a2` was raised.
   var clamped: Int { raised.count { $0 > 0 } }
 
@@ -48,7 +52,8 @@ struct SquareCoefficients {
     for channel in a2.indices {
       resultLimit[channel] = max(resultLimit[channel], 2 * abs(a0[channel]))
       let limit = spec.perChannel ? operandLimit[channel] : layerLimit
-      let least = Scalar.power(-(bits + 2)) / (limit * limit)
+      var least = Scalar.power(-(bits + 2)) / (limit * limit)
+      if a2[channel] == 0 { least = max(least, Self.openingDistortion / limit) }
       if abs(a2[channel]) < least {
         raised[channel] = least - abs(a2[channel])
         a2[channel] = a2[channel] < 0 ? -least : least

@@ -79,7 +79,6 @@ import Testing
     ("hw latency --network resnet20 --batch 0", 64, "--batch"),
     ("hw latency --network resnet20 --json --csv", 64, "--csv"),
     ("hw compare --network resnet20 --protocol rlwe,gmw", 64, "gmw"),
-    ("hw compare --network mobilenetv2 --protocol rlwe", 65, ""),
     ("hw list boards", 64, "devices"),
   ])
   func mistakesHaveTheirCodeAndSayWhatIsPossible(line: String, code: Int32, words: String) throws {
