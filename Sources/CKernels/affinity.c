@@ -15,6 +15,12 @@ bool ck_pin_to_core(int core) {
 }
 
 void ck_release_memory(void) { malloc_trim(0); }
+
+void ck_keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
 #else
 bool ck_pin_to_core(int core) {
   (void)core;
@@ -22,4 +28,5 @@ bool ck_pin_to_core(int core) {
 }
 
 void ck_release_memory(void) {}
+void ck_keep_memory(void) {}
 #endif

@@ -106,7 +106,13 @@ void ck_ntt_accumulate(int isa, uint64_t q, size_t n, size_t count, const uint64
   }
 }
 
-void ck_ntt_fold(uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *out) {
+void ck_ntt_fold(int isa, uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *out) {
+#if defined(__x86_64__)
+  if (isa == CK_AVX512 && n % 8 == 0) {
+    ntt_fold_avx512(q, n, accumulator, out);
+    return;
+  }
+#endif
   const uint64_t one = residue_shoup(1, q), top = (1ull << 52) % q, top_shoup = residue_shoup(top, q);
   for (size_t i = 0; i < n; i++) {
     const uint64_t low = residue_mul_lazy(accumulator[i], 1, one, q);
@@ -131,7 +137,13 @@ void ck_residue_signed64(uint64_t q, size_t n, const int64_t *values, uint64_t *
   }
 }
 
-void ck_residue_signed(uint64_t q, size_t n, const int32_t *values, uint64_t *out) {
+void ck_residue_signed(int isa, uint64_t q, size_t n, const int32_t *values, uint64_t *out) {
+#if defined(__x86_64__)
+  if (isa == CK_AVX512 && n % 8 == 0) {
+    residue_signed_avx512(q, n, values, out);
+    return;
+  }
+#endif
   for (size_t i = 0; i < n; i++) {
     const int64_t value = values[i];
     out[i] = (uint64_t)value + (q & (uint64_t)(value >> 63));

@@ -1,6 +1,7 @@
 // Transforms in double precision with fused multiply-add: integers below 2^53 are exact, x w - round(x w / q) q comes out
 // of two products. Residues are signed inside, in (-4 q, 4 q) at most, and canonical at the ends.
 #include "ntt.h"
+#include "ntt_blocks.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -214,6 +215,28 @@ TARGET void ntt_accumulate_avx2(uint64_t q, size_t n, size_t count, const uint64
     }
     __m256i *low = (__m256i *)(accumulator + i);
     _mm256_storeu_si256(low, _mm256_add_epi64(_mm256_loadu_si256(low), canonical(sum, p)));
+  }
+}
+
+// The same for weights that are constant over blocks: four words of both components of an output at a time.
+TARGET void ntt_block_accumulate_avx2(uint64_t q, size_t n, size_t block, size_t count, size_t terms, size_t row, const uint64_t *x,
+                                      const uint64_t *w, size_t outputs, uint64_t *const *accumulators) {
+  const prime p = prime_of(q);
+  for (size_t i = 0; i < count; i += 4) {
+    const uint64_t *words = x + i / CK_NTT_LANES * 2 * CK_NTT_LANES * row + i % CK_NTT_LANES;
+    const uint64_t *weights = w + i / block * CK_NTT_LANES * row;
+    for (size_t o = 0; o < outputs; o++) {
+      __m256d first = _mm256_setzero_pd(), second = _mm256_setzero_pd();
+      for (size_t k = 0; k < terms; k++) {
+        const __m256d weight = factor_at(weights + k * CK_NTT_LANES + o);
+        first = _mm256_add_pd(first, mul(load_word(words + 2 * k * CK_NTT_LANES), weight, p));
+        second = _mm256_add_pd(second, mul(load_word(words + (2 * k + 1) * CK_NTT_LANES), weight, p));
+        if (k % 4 == 3) first = center(first, p), second = center(second, p);
+      }
+      __m256i *low0 = (__m256i *)(accumulators[o] + i), *low1 = (__m256i *)(accumulators[o] + 2 * n + i);
+      _mm256_storeu_si256(low0, _mm256_add_epi64(_mm256_loadu_si256(low0), canonical(first, p)));
+      _mm256_storeu_si256(low1, _mm256_add_epi64(_mm256_loadu_si256(low1), canonical(second, p)));
+    }
   }
 }
 #endif

@@ -3,55 +3,8 @@
 #include "ntt.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512ifma")))
-#define INLINE static inline __attribute__((always_inline)) TARGET
-
-typedef struct {
-  __m512i w, shoup;
-} factor;
-
-typedef struct {
-  __m512i q, twice, mask;
-} bounds;
-
-INLINE bounds bounds_of(uint64_t q) {
-  const bounds b = {_mm512_set1_epi64((long long)q), _mm512_set1_epi64((long long)(2 * q)),
-                    _mm512_set1_epi64((1ll << 52) - 1)};
-  return b;
-}
-
-// The 52-bit companion is the upper part of the 64-bit one.
-INLINE factor factor_at(const uint64_t *w, const uint64_t *shoup) {
-  const factor f = {_mm512_set1_epi64((long long)*w), _mm512_set1_epi64((long long)(*shoup >> 12))};
-  return f;
-}
-
-// x w mod q in [0, 2 q) for x < 2^52.
-INLINE __m512i mul_lazy(__m512i x, factor f, bounds b) {
-  const __m512i zero = _mm512_setzero_si512();
-  const __m512i quotient = _mm512_madd52hi_epu64(zero, x, f.shoup);
-  const __m512i low = _mm512_madd52lo_epu64(zero, x, f.w);
-  return _mm512_and_si512(_mm512_sub_epi64(low, _mm512_madd52lo_epu64(zero, quotient, b.q)), b.mask);
-}
-
-INLINE __m512i fold(__m512i x, __m512i bound) { return _mm512_min_epu64(x, _mm512_sub_epi64(x, bound)); }
-
-INLINE void forward_butterfly(__m512i *low, __m512i *high, factor f, bounds b) {
-  const __m512i u = fold(*low, b.twice), v = mul_lazy(*high, f, b);
-  *low = _mm512_add_epi64(u, v);
-  *high = _mm512_add_epi64(u, _mm512_sub_epi64(b.twice, v));
-}
-
-INLINE void inverse_butterfly(__m512i *low, __m512i *high, factor f, bounds b) {
-  const __m512i u = *low, v = *high;
-  *low = fold(_mm512_add_epi64(u, v), b.twice);
-  *high = mul_lazy(_mm512_add_epi64(u, _mm512_sub_epi64(b.twice, v)), f, b);
-}
-
-INLINE __m512i load(const uint64_t *x) { return _mm512_loadu_si512(x); }
-INLINE void store(uint64_t *x, __m512i v) { _mm512_storeu_si512(x, v); }
+#include "ntt_butterflies.h"
+#include "residue.h"
 
 // Lanes of a pair of vectors change their arrangement; the same three steps lead from natural order to single-word
 // stages and back.
@@ -239,6 +192,35 @@ TARGET void ntt_accumulate_avx512(size_t n, size_t count, const uint64_t *const 
     }
     store(a, low0);
     store(a + n, high0);
+  }
+}
+
+// Accumulators are cut at bit 52 twice, so that each part is a factor of lazy multiplication.
+TARGET void ntt_fold_avx512(uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *out) {
+  const bounds b = bounds_of(q);
+  const uint64_t powers[3] = {1, (1ull << 52) % q, (uint64_t)(((ck_wide)1 << 104) % q)};
+  uint64_t companions[3];
+  factor factors[3];
+  for (int part = 0; part < 3; part++) {
+    companions[part] = residue_shoup(powers[part], q);
+    factors[part] = factor_at(powers + part, companions + part);
+  }
+  const __m512i twice = b.twice, four = _mm512_add_epi64(twice, twice);
+  for (size_t i = 0; i < n; i += 8) {
+    const __m512i low = load(accumulator + i);
+    const __m512i high = _mm512_add_epi64(load(accumulator + n + i), _mm512_srli_epi64(low, 52));
+    __m512i sum = mul_lazy(_mm512_and_si512(low, b.mask), factors[0], b);
+    sum = _mm512_add_epi64(sum, mul_lazy(_mm512_and_si512(high, b.mask), factors[1], b));
+    sum = _mm512_add_epi64(sum, mul_lazy(_mm512_srli_epi64(high, 52), factors[2], b));
+    store(out + i, fold(fold(fold(sum, four), twice), b.q));
+  }
+}
+
+TARGET void residue_signed_avx512(uint64_t q, size_t n, const int32_t *values, uint64_t *out) {
+  const __m512i modulus = _mm512_set1_epi64((long long)q);
+  for (size_t i = 0; i < n; i += 8) {
+    const __m512i value = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(values + i)));
+    store(out + i, _mm512_add_epi64(value, _mm512_and_si512(modulus, _mm512_srai_epi64(value, 63))));
   }
 }
 #endif

@@ -7,29 +7,32 @@ public enum Preparation {
   ///
   /// - Parameters:
   ///   - reverse: outsourced, the source of the reverse run, begun with `Program.reversed`.
+  ///   - willPrepare: called with each step before its material is made.
   ///   - receive: called once an inference, in the order of `serials`.
   /// - Throws: what the source throws; then nothing of the bulk may be used.
   public static func modelOwner(
     program: Program, source: any ModelOwnerSource, serials: Range<UInt64>, reverse: (any DataOwnerSource)? = nil,
-    receive: (consuming ModelOwnerMaterial) -> Void
+    willPrepare: (Int) -> Void = { _ in }, receive: (consuming ModelOwnerMaterial) -> Void
   ) throws {
     precondition((reverse != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
     let slots = serials.map { Slot(ModelOwnerMaterial(serial: $0)) }
     try source.beginBulk(serials: serials)
     let waves = PreparationOrder(program).waves
-    try prepare(waves[0], program, source, slots)
+    try prepare(waves[0], program, source, slots, willPrepare)
     if let reverse { try Self.reverse(program, reverse, serials, slots) }
-    try prepare(waves[1], program, source, slots)
+    try prepare(waves[1], program, source, slots, willPrepare)
     try source.endBulk()
     for slot in slots { receive(slot.material.take()!) }
   }
 
   /// A wave.
   private static func prepare(
-    _ wave: [Int], _ program: Program, _ source: any ModelOwnerSource, _ slots: [Slot]
+    _ wave: [Int], _ program: Program, _ source: any ModelOwnerSource, _ slots: [Slot],
+    _ willPrepare: (Int) -> Void
   ) throws {
     for index in wave {
+      willPrepare(index)
       switch program.steps[index].operation {
       case .linear:
         for (slot, words) in zip(slots, try source.linear(step: index)) {
@@ -77,11 +80,12 @@ public enum Preparation {
   ///
   /// - Parameters:
   ///   - server: outsourced, what else this server has.
+  ///   - willPrepare: called with each step before its material is taken.
   ///   - receive: called once an inference, in the order of `serials`.
   /// - Throws: what the source throws; then nothing of the bulk may be used.
   public static func dataOwner(
     program: Program, source: any DataOwnerSource, serials: Range<UInt64>, server: ServerOnePreparation? = nil,
-    receive: (consuming DataOwnerMaterial) -> Void
+    willPrepare: (Int) -> Void = { _ in }, receive: (consuming DataOwnerMaterial) -> Void
   ) throws {
     precondition((server != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
@@ -91,7 +95,9 @@ public enum Preparation {
       for event in try PreparationOrder.events(wave, bytes: source.requestBytes) {
         switch event {
         case .request(let step): try walk.request(step)
-        case .collect(let step): try walk.collect(step)
+        case .collect(let step):
+          willPrepare(step)
+          try walk.collect(step)
         }
       }
       if number == 0, let server { try walk.reverse(server.reverse) }

@@ -28,8 +28,12 @@ enum CostSymbols {
   ]
   /// What sources may use beside: counts of a bulk that follow from how linear layers are packed.
   static let ofPacking: [String: Set<String>] = [
-    "linear": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
-    "outsourced": ["inputPolynomials", "outputPolynomials", "weightPolynomials", "products"],
+    "linear": [
+      "inputPolynomials", "outputPolynomials", "weightPolynomials", "products", "shortWords", "shortProducts",
+    ],
+    "outsourced": [
+      "inputPolynomials", "outputPolynomials", "weightPolynomials", "products", "shortWords", "shortProducts",
+    ],
     "x2act": ["transfers", "ciphertexts"],
   ]
   /// Lists that sources may sum over or send a frame for each entry of, with the symbols of an entry.

@@ -32,6 +32,8 @@ extension Descriptor {
     "lattice.read": "an input polynomial read", "lattice.readWord": "a coefficient that travelled in it",
     "lattice.weight": "a polynomial of weights transformed", "lattice.weightWord": "a weight placed in one",
     "lattice.product": "a product of polynomials added",
+    "lattice.short": "a word of a short transform of weights, all primes",
+    "lattice.shortProduct": "a product with words of weights that are constant over blocks added",
     "lattice.response": "a response made", "lattice.result": "a result in it",
     "lattice.reveal": "a response decrypted", "lattice.revealed": "a result in it",
     "ole.cipher": "a ciphertext of slots encrypted, or an answer decrypted",

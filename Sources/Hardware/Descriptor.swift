@@ -150,7 +150,7 @@ public struct Descriptor: Codable, Hashable, Sendable {
   public static let operationKinds: Set<String> = [
     "ring.mac", "ring.macWide", "ring.mul", "ring.add", "ring.shift", "aes.block", "aes.key", "curve.mul", "code.row",
     "ntt.8192", "ntt.field.8192",
-    "ntt.mac", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
+    "ntt.mac", "ntt.short", "ntt.fold", "rns.add", "rns.reduce", "rns.embed", "rns.lift", "rns.pack", "sample.uniform",
     "sample.binomial", "sample.ternary", "sample.flood", "ot.base", "ot.cot", "ot.pad", "bit.and",
     "paper.op", "paper.transfer",
   ]

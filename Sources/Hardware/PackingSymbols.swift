@@ -52,12 +52,14 @@ struct PackingSymbols {
       return choosesMasks ? ["free": free, "fixed": fixed] : ["free": 0, "fixed": free + fixed]
     }
     let outputs = (0..<packing.outputCount).map {
-      ["values": packing.outputValueCount($0), "terms": packing.products(output: $0).count]
+      ["values": packing.outputValueCount($0), "terms": packing.terms(output: $0)]
     }
+    let work = packing.weightWork()
     return (
       [
         "inputPolynomials": packing.inputCount, "outputPolynomials": packing.outputCount,
-        "weightPolynomials": packing.weightCount, "products": packing.productCount,
+        "weightPolynomials": work.weights, "products": work.products, "shortWords": work.shortWords,
+        "shortProducts": work.shortProducts,
       ], ["inputs": Self.entries(inputs), "outputs": Self.entries(outputs)]
     )
   }

@@ -101,7 +101,10 @@ public final class DataOwnerSession {
     try channel.send(.prepare, range.bytes)
     var failure: (any Error)?
     let part = server.map { ServerOnePreparation(reverse: $0.reverse, activations: $0.share.activations) }
-    try Preparation.dataOwner(program: program, source: source, serials: serials, server: part) { material in
+    try Preparation.dataOwner(
+      program: program, source: source, serials: serials, server: part,
+      willPrepare: { observer?.prepares(step: $0) }
+    ) { material in
       let serial = material.serial
       guard let store else {
         pool.add(material, serial: serial)

@@ -106,7 +106,8 @@ public final class ModelOwnerSession {
     observer?.begin(.preparation(inferences: range.serials.count))
     var failure: (any Error)?
     try Preparation.modelOwner(
-      program: program, source: source, serials: range.serials, reverse: server?.reverse
+      program: program, source: source, serials: range.serials, reverse: server?.reverse,
+      willPrepare: { observer?.prepares(step: $0) }
     ) { material in
       let serial = material.serial
       guard let store else {

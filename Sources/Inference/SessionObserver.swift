@@ -16,4 +16,11 @@ public protocol SessionObserver: AnyObject {
   func begin(_ activity: SessionActivity)
   /// The activity that began last ends.
   func end()
+  /// Within a preparation: the material of a step is about to be made.
+  func prepares(step: Int)
+}
+
+extension SessionObserver {
+  /// Nothing, unless an observer cares.
+  public func prepares(step: Int) {}
 }

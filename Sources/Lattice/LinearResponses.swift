@@ -65,12 +65,33 @@ extension Responder {
     workers: WorkerPool, shares: [UnsafeMutablePointer<UInt64>], send: ([UInt8]) throws -> Void
   ) throws {
     let groups = packing.responseGroups()
-    for first in stride(from: 0, to: groups.count, by: workers.threads) {
-      let window = groups[first..<min(first + workers.threads, groups.count)]
-      let sums = try workers.map(window.count) {
-        sum(window[first + $0], step: step, packing: packing, inputs: inputs, weights: weights, cache: cache)
+    let windows = windows(groups, packing)
+    // Scratch memory of as many windows as are computed at once, for as long as their kind lasts.
+    var scratch: [BlockProducts?] = Array(repeating: nil, count: workers.threads)
+    var kind: Window.Kind?
+    var twists: BlockTwists?
+    var rest = windows[...]
+    while let next = rest.first {
+      let together = Array(rest.prefix(workers.threads).prefix { $0.kind == next.kind })
+      rest = rest.dropFirst(together.count)
+      if let found = next.kind {
+        if found.blocks != kind?.blocks { twists = BlockTwists(context, found.blocks) }
+        if found != kind { (kind, scratch) = (found, scratch.map { _ in nil }) }
+        for slot in together.indices where scratch[slot] == nil {
+          scratch[slot] = BlockProducts(
+            ring: context, packing: packing, blocks: found.blocks, inputs: inputs, weights: weights, twists: twists!,
+            terms: found.terms)
+        }
       }
-      let outputs = zip(window.joined(), sums.joined()).map { ($0, $1) }
+      let ready = scratch
+      let sums = try workers.map(together.count) { index in
+        let window = groups[together[index].groups]
+        guard next.kind != nil, let products = ready[index] else {
+          return window.map { sum($0, step: step, packing: packing, inputs: inputs, weights: weights, cache: cache) }
+        }
+        return products.sums(window)
+      }
+      let outputs = zip(together.flatMap { groups[$0.groups].joined() }, sums.joined().joined()).map { ($0, $1) }
       try workers.forEach(outputs.count) { index in
         let (output, sum) = outputs[index]
         let ranges = packing.outputRanges(output)
@@ -95,6 +116,40 @@ extension Responder {
     try respondLinear(
       step: step, packing: packing, modulus: modulus, inputs: inputs, weights: .quantized(weights), cache: cache,
       flood: flood, format: format, workers: workers, shares: shares, send: send)
+  }
+
+  /// Groups of responses that are summed together.
+  private struct Window {
+    /// What scratch memory depends on.
+    struct Kind: Equatable {
+      var blocks: WeightBlocks
+      /// Products by taps of each sum.
+      var terms: Int
+    }
+
+    var groups: Range<Int>
+    /// Nil where weights are transformed whole.
+    var kind: Kind?
+  }
+
+  /// Cuts groups into windows: one group where weights are transformed whole; where they are taken apart, as many over the same
+  /// inputs as memory for their sums is set aside for.
+  private func windows(_ groups: [[Int]], _ packing: LinearPacking) -> [Window] {
+    let allowsBlocks = BlockProducts.fit(context)
+    var windows: [Window] = []
+    for (index, group) in groups.enumerated() {
+      let blocks = allowsBlocks ? packing.blocks(output: group[0]) : nil
+      let kind = blocks.map { Window.Kind(blocks: $0, terms: packing.terms(output: group[0])) }
+      if kind != nil, let last = windows.last, last.kind == kind,
+        packing.inputs(output: groups[last.groups.lowerBound][0]) == packing.inputs(output: group[0]),
+        last.groups.count < max(8, BlockProducts.lanesTogether / group.count)
+      {
+        windows[windows.count - 1].groups = last.groups.lowerBound..<index + 1
+      } else {
+        windows.append(Window(groups: index..<index + 1, kind: kind))
+      }
+    }
+    return windows
   }
 
   private func sum(

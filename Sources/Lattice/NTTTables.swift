@@ -28,6 +28,8 @@ public final class NTTTables: @unchecked Sendable {
   public let variant: TransformVariant
   private let storage: UnsafeMutablePointer<UInt64>
   private var table: ck_ntt
+  /// q^-1 mod 2^52.
+  private let inverse52: UInt64
 
   /// - Parameters:
   ///   - degree: a power of two in 16...16384.
@@ -50,6 +52,8 @@ public final class NTTTables: @unchecked Sendable {
         power = LatticePrimes.multiply(power, base, prime)
       }
     }
+    // Newton: q is its own inverse mod 8, and each step doubles the bits.
+    inverse52 = (0..<5).reduce(prime) { found, _ in found &* (2 &- prime &* found) } & (1 << 52 - 1)
     let inverse = LatticePrimes.inverse(UInt64(degree), prime)
     table = ck_ntt(
       q: prime, n: UInt64(degree), root: UnsafePointer(storage), root_shoup: UnsafePointer(storage + degree),
@@ -68,6 +72,22 @@ public final class NTTTables: @unchecked Sendable {
 
   /// Back, in place.
   public func inverse(_ words: UnsafeMutablePointer<UInt64>) { ck_ntt_inverse(Int32(variant.rawValue), &table, words) }
+
+  /// Transforms of eight polynomials in X^(N / length) side by side, a word a block; `words` is overwritten.
+  public func short(
+    _ length: Int, _ words: UnsafeMutablePointer<UInt64>, _ out: UnsafeMutablePointer<UInt64>, stride: Int
+  ) {
+    ck_ntt_short(Int32(variant.rawValue), &table, length, words, out, stride)
+  }
+
+  /// A tile of both components of a ciphertext, twisted where there is a twist (times 2^52).
+  func gather(
+    _ first: UnsafePointer<UInt64>, _ second: UnsafePointer<UInt64>, twist: UnsafePointer<UInt64>?, count: Int,
+    row: Int,
+    into out: UnsafeMutablePointer<UInt64>
+  ) {
+    ck_ntt_gather(Int32(variant.rawValue), prime, inverse52, first, second, twist, count, row, out)
+  }
 }
 
 /// The same transform over F_p, p = 2^64 - 2^32 + 1: slots of plaintexts. Slot products are polynomial products.

@@ -19,7 +19,7 @@ public struct NoiseBudget: Hashable, Sendable {
   /// Bits of the statistical distance of a flooded inference, and of its failure probability.
   public static let statisticalBits = 40
   /// Units in the last place that a linear correlation may be off by.
-  public static let linearLimit = 64.0
+  public static let linearLimit = 128.0
   /// Variance of an encryption error: 21 pairs of bits.
   public static let errorVariance = 10.5
   /// Variance of a fresh ciphertext's noise: the error, and twice the rounding of an embedded word, for the plaintext of

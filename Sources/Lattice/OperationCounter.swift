@@ -4,6 +4,8 @@ internal import Synchronization
 enum LatticeOperation: String {
   /// A coefficient of a product in the transform domain, added to an accumulator.
   case multiplyAccumulate = "ntt.mac"
+  /// A word of a short transform of weights.
+  case short = "ntt.short"
   /// A coefficient of an accumulator reduced.
   case fold = "ntt.fold"
   /// A residue of a uniform polynomial, by rejection from a public stream.

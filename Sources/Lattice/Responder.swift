@@ -54,7 +54,7 @@ public final class ProductSum {
     let folded = SecretWords(uninitialized: context.degree)
     for row in 0..<2 * context.primes.count {
       let place = accumulators.pointer + 2 * row * context.degree
-      ck_ntt_fold(context.primes[row / 2], context.degree, place, folded.pointer)
+      ck_ntt_fold(context.isa, context.primes[row / 2], context.degree, place, folded.pointer)
       place.update(from: folded.pointer, count: context.degree)
       (place + context.degree).update(repeating: 0, count: context.degree)
     }
@@ -66,7 +66,7 @@ public final class ProductSum {
     let out = SecretWords(uninitialized: context.words)
     for (index, q) in context.primes.enumerated() {
       ck_ntt_fold(
-        q, context.degree, accumulators.pointer + (4 * index + 2 * part) * context.degree,
+        context.isa, q, context.degree, accumulators.pointer + (4 * index + 2 * part) * context.degree,
         out.pointer + index * context.degree)
     }
     context.inverse(out.pointer)

@@ -58,7 +58,7 @@ extension RingContext {
       var (left, right): (UnsafePointer<UInt64>?, UnsafePointer<UInt64>?) = (x + offset, w + offset)
       ck_ntt_accumulate(
         Int32(table.variant.rawValue), primes[index], degree, 1, &left, nil, &right, accumulator.pointer)
-      ck_ntt_fold(primes[index], degree, accumulator.pointer, out + offset)
+      ck_ntt_fold(Int32(table.variant.rawValue), primes[index], degree, accumulator.pointer, out + offset)
     }
   }
 }

@@ -14,6 +14,8 @@ public final class RingContext: @unchecked Sendable {
   public var degree: Int { parameters.degree }
   /// Primes.
   public var primes: [UInt64] { parameters.primes }
+  /// The kernels' name of the instruction set in use.
+  var isa: Int32 { Int32(tables[0].variant.rawValue) }
   /// Words of a polynomial.
   public var words: Int { degree * primes.count }
   /// Bits in which a residue travels.
@@ -80,7 +82,7 @@ public final class RingContext: @unchecked Sendable {
   /// Residues of small signed integers.
   func residues(_ values: UnsafePointer<Int32>, _ out: UnsafeMutablePointer<UInt64>) {
     note(.reduce, words)
-    for (index, q) in primes.enumerated() { ck_residue_signed(q, degree, values, out + index * degree) }
+    for (index, q) in primes.enumerated() { ck_residue_signed(isa, q, degree, values, out + index * degree) }
   }
 
   /// Residues of any signed integers.

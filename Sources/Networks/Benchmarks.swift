@@ -6,8 +6,7 @@ public enum Benchmarks {
   /// A calibrated model by the name of a benchmark case.
   ///
   /// - Parameters:
-  ///   - name: `lenet`, `resnet20`, `resnet18` or `resnet18-imagenet` without BN, with `:relu` behind it for ReLU instead of
-  ///     the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
+  ///   - name: a ``NetworkName``, without BN, with `:relu` behind it for ReLU instead of the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
   ///     pixels, compared in BITS bits, with a `ComparisonPreference` behind if it is not the options'.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
@@ -41,16 +40,14 @@ public enum Benchmarks {
         : Builders.maxPool(outputs: elements, magnitude: magnitude)
       parameters = try Parameters.initialize(graph, seed: seed)
       if bits > 32 { options.comparisonBits = bits }
-    } else if parts.count == 2, parts[1] == "relu", networks.contains(String(parts[0])),
+    } else if parts.count == 2, parts[1] == "relu",
       let named = Builders.named(String(parts[0]), activation: .relu, batchNorm: false)
     {
       graph = named
-      parameters = try Parameters.benchmarkPolynomial(graph, seed: seed)
-    } else if networks.contains(name),
-      let named = Builders.named(name, batchNorm: false)
-    {
+      parameters = try self.parameters(of: graph, String(parts[0]), seed)
+    } else if let named = Builders.named(name, batchNorm: false) {
       graph = named
-      parameters = try Parameters.benchmarkPolynomial(graph, seed: seed)
+      parameters = try self.parameters(of: graph, name, seed)
     } else {
       return nil
     }
@@ -60,7 +57,15 @@ public enum Benchmarks {
     return model
   }
 
-  private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
+  /// The weights that other systems are given for the same networks, which suit shallow ones and blocks of two convolutions.
+  private static func parameters(of graph: Graph, _ name: String, _ seed: UInt64) throws -> Parameters {
+    switch NetworkName(name)?.architecture {
+    case .lenet, .digits, .resnet20, .resnet32, .resnet18, .resnet34:
+      try Parameters.benchmarkPolynomial(graph, seed: seed)
+    default:
+      try Parameters.benchmarkUnit(graph, seed: seed, sample: randomSample(graph, seed: seed &+ 999))
+    }
+  }
 
   /// A normalised sample whose raw values are uniform over their range.
   public static func randomSample(_ graph: Graph, seed: UInt64) -> [Float] {

@@ -101,7 +101,7 @@ public enum Builders {
   }
 
   private static let digitNames = (0..<10).map(String.init)
-  private static let normalization = Operation.batchNorm(epsilon: 1e-5, momentum: 0.1)
+  static let normalization = Operation.batchNorm(epsilon: 1e-5, momentum: 0.1)
 
   // MARK: Parts
 

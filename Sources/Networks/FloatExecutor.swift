@@ -8,7 +8,7 @@ public struct FloatExecutor: Sendable {
   public let graph: Graph
   /// Shapes of the nodes' tensors.
   public let shapes: [TensorShape]
-  private let parameters: Parameters
+  private var parameters: Parameters
 
   /// Prepares a run.
   ///
@@ -35,6 +35,14 @@ public struct FloatExecutor: Sendable {
   public func tensors(of sample: [Float]) throws -> [[Float]] { try run(sample, keepingAll: true) }
 
   private func run(_ sample: [Float], keepingAll: Bool) throws -> [[Float]] {
+    var executor = self
+    return try executor.run(sample, keepingAll: keepingAll) { _, _, _ in }
+  }
+
+  /// - Parameter visit: called with each node's tensor, which it may change, and this executor likewise.
+  private mutating func run(
+    _ sample: [Float], keepingAll: Bool, visit: (inout FloatExecutor, Node, inout [Float]) -> Void
+  ) throws -> [[Float]] {
     guard sample.count == graph.input.count else {
       throw NetworksError.invalidInput(
         reason: "it has \(sample.count) values, and the network reads \(graph.input.count)")
@@ -43,10 +51,33 @@ public struct FloatExecutor: Sendable {
     for node in graph.nodes { for operand in node.inputs { last[operand] = node.id } }
     var tensors = [[Float]](repeating: [], count: graph.nodes.count)
     for node in graph.nodes {
-      tensors[node.id] = compute(node, node.inputs.map { tensors[$0] }, sample)
+      var made = compute(node, node.inputs.map { tensors[$0] }, sample)
+      visit(&self, node, &made)
+      tensors[node.id] = made
       if !keepingAll { for operand in node.inputs where last[operand] == node.id { tensors[operand] = [] } }
     }
     return tensors
+  }
+
+  /// Scales weights and biases of every linear layer, one after the other, so that its results on a normalised sample have a mean square of one.
+  ///
+  /// - Returns: the scaled parameters.
+  /// - Throws: ``NetworksError/invalidInput(reason:)`` where the sample has the wrong number of values.
+  mutating func equalize(on sample: [Float]) throws -> Parameters {
+    _ = try run(sample, keepingAll: false) { executor, node, values in
+      switch node.operation {
+      case .convolution, .linear:
+        let square = values.reduce(0) { $0 + Double($1) * Double($1) } / Double(values.count)
+        guard square > 0 else { return }
+        let factor = Float(1 / square.squareRoot())
+        for name in [ParameterName.weight, .bias] {
+          executor.parameters[node.id, name] = executor.parameters[node.id, name].map { factor * $0 }
+        }
+        for index in values.indices { values[index] *= factor }
+      default: break
+      }
+    }
+    return parameters
   }
 
   private func compute(_ node: Node, _ operands: [[Float]], _ sample: [Float]) -> [Float] {

@@ -14,20 +14,59 @@ enum FloatKernels {
       gather(input, geometry, group, &columns)
       output.withUnsafeMutableBufferPointer { out in
         columns.withUnsafeBufferPointer { columns in
-          for local in 0..<outPerGroup {
-            let channel = group * outPerGroup + local
-            let row = out.baseAddress! + channel * pixels
-            if !bias.isEmpty { for pixel in 0..<pixels { row[pixel] = bias[channel] } }
-            for tap in 0..<taps {
-              let weight = weights[channel * taps + tap]
-              let column = columns.baseAddress! + tap * pixels
-              for pixel in 0..<pixels { row[pixel] += weight * column[pixel] }
+          let (rows, columns) = (out.baseAddress! + group * outPerGroup * pixels, columns.baseAddress!)
+          if !bias.isEmpty {
+            for local in 0..<outPerGroup {
+              (rows + local * pixels).update(repeating: bias[group * outPerGroup + local], count: pixels)
             }
+          }
+          weights.withUnsafeBufferPointer { weights in
+            multiply(
+              weights.baseAddress! + group * outPerGroup * taps, outputs: outPerGroup, taps: taps, columns,
+              pixels: pixels, into: rows)
           }
         }
       }
     }
     return output
+  }
+
+  /// rows += weights * columns, in tiles that stay in caches: four taps at a time for each row of a tile.
+  private static func multiply(
+    _ weights: UnsafePointer<Float>, outputs: Int, taps: Int, _ columns: UnsafePointer<Float>, pixels: Int,
+    into rows: UnsafeMutablePointer<Float>
+  ) {
+    let (tile, lanes) = (512, 8)
+    for start in stride(from: 0, to: pixels, by: tile) {
+      let count = min(tile, pixels - start)
+      let whole = count / lanes * lanes
+      for first in stride(from: 0, to: taps, by: 4) {
+        // Taps beyond the last stand for it with a weight of zero.
+        let places = (0..<4).map { columns + min(first + $0, taps - 1) * pixels + start }
+        for output in 0..<outputs {
+          let weight = weights + output * taps + first
+          let w = (0..<4).map { first + $0 < taps ? weight[$0] : 0 }
+          let row = rows + output * pixels + start
+          let (a, b, c, d) = (places[0], places[1], places[2], places[3])
+          let (wa, wb, wc, wd) = (w[0], w[1], w[2], w[3])
+          for pixel in stride(from: 0, to: whole, by: lanes) {
+            var sum = lane(UnsafePointer(row), pixel)
+            sum += wa * lane(a, pixel)
+            sum += wb * lane(b, pixel)
+            sum += wc * lane(c, pixel)
+            sum += wd * lane(d, pixel)
+            UnsafeMutableRawPointer(row + pixel).storeBytes(of: sum, as: SIMD8<Float>.self)
+          }
+          for pixel in whole..<count {
+            row[pixel] += wa * a[pixel] + wb * b[pixel] + wc * c[pixel] + wd * d[pixel]
+          }
+        }
+      }
+    }
+  }
+
+  private static func lane(_ words: UnsafePointer<Float>, _ index: Int) -> SIMD8<Float> {
+    UnsafeRawPointer(words + index).loadUnaligned(as: SIMD8<Float>.self)
   }
 
   private static func gather(_ input: [Float], _ g: LinearGeometry, _ group: Int, _ columns: inout [Float]) {

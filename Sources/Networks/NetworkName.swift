@@ -25,13 +25,18 @@ public struct NetworkName: Hashable, Sendable {
     case vgg16
     /// Sandler et al., table 2.
     case mobilenetv2
+    /// Iandola et al., version 1.1.
+    case squeezenet
+    /// Huang et al., table 1.
+    case densenet121
 
     /// The pictures that it can be built for; the first one is meant where none is named, none where it has its own.
     public var data: [PictureData] {
       switch self {
       case .lenet, .digits: []
       case .resnet20, .resnet32: [.cifar10, .cifar100]
-      case .resnet18, .resnet34, .resnet50, .vgg16, .mobilenetv2: [.cifar10, .cifar100, .imageNet]
+      case .resnet18, .resnet34, .resnet50, .vgg16, .mobilenetv2, .squeezenet, .densenet121:
+        [.cifar10, .cifar100, .imageNet]
       }
     }
   }
@@ -119,6 +124,8 @@ extension Builders {
     case .resnet50: resNet(50, blocks: [3, 4, 6, 3], bottleneck: true, data: data, options: options)
     case .vgg16: vgg16(data: data, options: options)
     case .mobilenetv2: mobileNetV2(data: data, options: options)
+    case .squeezenet: squeezeNet(data: data, options: options)
+    case .densenet121: denseNet121(data: data, options: options)
     case .lenet, .digits: preconditionFailure("these have pictures of their own")
     }
   }

@@ -56,6 +56,35 @@ extension Parameters {
     return result
   }
 
+  /// The parameters of benchmarks that no other system is measured with: random weights, scaled layer after layer so that
+  /// every linear layer's results on a sample have a mean square of one, however deep the network; biases of deviation
+  /// 0.05 before, and the activation `0.01 x^2 + x` everywhere. BN, where the graph has it, is the identity.
+  ///
+  /// - Throws: ``NetworksError`` where graph or sample is invalid.
+  public static func benchmarkUnit(_ graph: Graph, seed: UInt64, sample: [Float]) throws -> Parameters {
+    let (shapes, wanted) = (try graph.shapes(), try graph.parameterShapes())
+    var result = Parameters()
+    var generator = SeededGenerator(seed: seed)
+    for key in wanted.keys.sorted() {
+      let shape = wanted[key]!
+      let count = shape.reduce(1, *)
+      switch key.name {
+      case .weight:
+        let fanIn = Double(count / shape[0])
+        result[key.node, .weight] = normal(count, 1 / fanIn.squareRoot(), &generator)
+      case .bias: result[key.node, .bias] = normal(count, 0.05, &generator)
+      case .gamma, .variance: result[key.node, key.name] = [Float](repeating: 1, count: count)
+      case .beta, .mean, .w1, .w2, .b: result[key.node, key.name] = [Float](repeating: 0, count: count)
+      }
+    }
+    for node in graph.nodes {
+      guard case .x2act = node.operation else { continue }
+      result.setActivation(of: graph, shapes: shapes, node: node.id, square: 0.01, linear: 1, constant: 0)
+    }
+    var executor = try FloatExecutor(graph: graph, parameters: result)
+    return try executor.equalize(on: sample)
+  }
+
   /// Sets one activation to `square x^2 + linear x + constant` in every channel, whatever its scale `c / sqrt(Nx)` is.
   ///
   /// - Throws: ``NetworksError`` where the graph is invalid or the node is not an X2act.

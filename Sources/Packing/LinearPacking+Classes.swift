@@ -37,16 +37,22 @@ extension LinearPacking {
     let set = sets[band.set]
     let first = (input - band.firstInput) * set.channelsPerInput
     let carried = min(set.channelsPerInput, virtualChannels - first)
-    let length = (carried - 1) * set.spacing + band.extent.reads
-    let block = set.channelsPerInput * set.spacing
     let others = set.outputsPerOutput - 1
-    if length >= degree || (length >= block && 2 * others * block + length >= degree) { return [0..<degree] }
+    let block = set.channelsPerInput * set.spacing
+    // What is read of a channel reaches into the next one, unless there are gaps between them.
+    let isGapless = band.extent.reads >= set.spacing
+    let length = isGapless ? (carried - 1) * set.spacing + band.extent.reads : band.extent.reads
+    if length >= degree || (isGapless && length >= block && 2 * others * block + length >= degree) {
+      return [0..<degree]
+    }
     var pieces: [Range<Int>] = []
     for offset in -others...others {
-      let start = offset * block
-      let lower = ((start % degree) + degree) % degree
-      pieces.append(lower..<min(degree, lower + length))
-      if lower + length > degree { pieces.append(0..<lower + length - degree) }
+      for channel in 0..<(isGapless ? 1 : carried) {
+        let start = offset * block + channel * set.spacing
+        let lower = ((start % degree) + degree) % degree
+        pieces.append(lower..<min(degree, lower + length))
+        if lower + length > degree { pieces.append(0..<lower + length - degree) }
+      }
     }
     return pieces.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) { merged, piece in
       if let last = merged.last, last.upperBound >= piece.lowerBound {

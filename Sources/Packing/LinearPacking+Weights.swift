@@ -11,6 +11,13 @@ extension LinearPacking {
     return inputs.lazy.map { (input: band.firstInput + $0, weight: weight + $0) }
   }
 
+  /// The input polynomials that an output polynomial is a sum over.
+  public func inputs(output: Int) -> Range<Int> {
+    let band = bands[bandOfOutput[output]]
+    let inputs = sets[band.set].inputBlocks[output - band.firstOutput]
+    return band.firstInput + inputs.lowerBound..<band.firstInput + inputs.upperBound
+  }
+
   /// Number of weights that meet in each coefficient of an output polynomial, unread ones included: the noise of a
   /// response is at most this many times the largest weight times the noise of an input, and of standard deviation
   /// below its square root times as much.
@@ -48,23 +55,9 @@ extension LinearPacking {
   private func write<W: FixedWidthInteger>(
     _ weight: Int, _ weights: UnsafePointer<W>, _ coefficients: UnsafeMutablePointer<W>
   ) {
-    let set = sets[sets.lastIndex { $0.firstWeight <= weight }!]
-    let index = weight - set.firstWeight
-    let block = Self.lastIndex(in: set.weightsBefore, notAbove: index)
-    let inputBlock = set.inputBlocks[block].lowerBound + index - set.weightsBefore[block]
-    let channels = geometry.inChannels / geometry.groups
-    let outputs = geometry.outChannels / geometry.groups
-    let first = inputBlock * set.channelsPerInput
     coefficients.update(repeating: 0, count: degree)
-    let outputRange = outputChannels(set, block: block)
-    for output in outputRange {
-      let base = (output - outputRange.lowerBound) * set.channelsPerInput * set.spacing
-      for virtual in first..<min(first + set.channelsPerInput, virtualChannels) {
-        let channel = virtual / phasesPerChannel
-        if channel / channels != output / outputs { continue }
-        let kernel = (output * channels + channel % channels) * geometry.kernelHeight * geometry.kernelWidth
-        place(virtual, weights + kernel, at: base - (virtual - first) * set.spacing, coefficients)
-      }
+    forEachKernel(weight: weight) { virtual, kernel, exponent in
+      place(virtual, weights + kernel, at: exponent, coefficients)
     }
   }
 
@@ -84,15 +77,5 @@ extension LinearPacking {
         coefficients[place & mask] &+= place & degree == 0 ? value : 0 &- value
       }
     }
-  }
-
-  private static func lastIndex(in starts: [Int], notAbove value: Int) -> Int {
-    var low = 0
-    var high = starts.count - 2
-    while low < high {
-      let middle = (low + high + 1) / 2
-      if starts[middle] <= value { low = middle } else { high = middle - 1 }
-    }
-    return low
   }
 }

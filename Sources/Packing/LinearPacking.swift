@@ -94,6 +94,14 @@ public struct LinearPacking: Sendable {
       inputs += repeatElement(bands.count - 1, count: blocks)
       outputs += repeatElement(bands.count - 1, count: sets[index].inputBlocks.count)
     }
+    if geometry.groups == 1 {
+      for index in sets.indices {
+        let slots = sets[index].channelsPerInput * sets[index].outputsPerOutput
+        let reads = bands.reduce(0) { $1.set == index ? max($0, $1.extent.reads) : $0 }
+        sets[index].spacing = PackingAlignment.raised(
+          sets[index].spacing, taps: plan.stack.taps, reads: reads, limit: degree / slots)
+      }
+    }
     self.sets = sets
     self.bands = bands
     bandOfInput = inputs
@@ -109,7 +117,8 @@ public struct LinearPacking: Sendable {
     var tried = 0
     var strips = 1
     while strips <= columns.outputs && tried < 3 {
-      let stack = PackingStack(rows: rows, columns: columns, inferences: inferences, strips: strips)
+      let stack = PackingStack(
+        rows: rows, columns: columns, inferences: inferences, strips: strips, isGrouped: geometry.groups > 1)
       let planner = PackingPlanner(
         stack: stack, degree: degree, channels: geometry.inChannels * rows.phases.count * columns.phases.count,
         outputs: geometry.outChannels, groups: geometry.groups, tapsPerOutput: geometry.tapsPerOutput, costs: costs)

@@ -94,7 +94,10 @@ struct PackingPlanner {
       let atMost = min(outputs, slots / ci, outputCap)
       let responses = (outputs + atMost - 1) / atMost
       let co = (outputs + responses - 1) / responses
-      let read = min(degree, (2 * co - 2) * ci * extent.spacing + (ci - 1) * extent.spacing + extent.reads)
+      let read =
+        extent.reads < extent.spacing
+        ? min(slots, (2 * co - 1) * ci) * extent.reads
+        : min(degree, (2 * co - 2) * ci * extent.spacing + (ci - 1) * extent.spacing + extent.reads)
       var price = inputs * (read * costs.fixedBits + costs.inputWork) - carried * (costs.fixedBits - costs.freeBits)
       price += responses * (degree * costs.outputBits + costs.outputWork)
       price += max(inputs, responses, inputs * responses / groups) * costs.productWork

@@ -20,8 +20,11 @@ struct PackingStack: Hashable, Sendable {
   let leadColumns: Int
   /// One more than the largest column, within a strip, that may hold data.
   let endColumns: Int
+  /// Whether channels fall into groups, whose distances are not filled up.
+  let isGrouped: Bool
 
-  init(rows: PackingAxis, columns: PackingAxis, inferences: Int, strips wanted: Int) {
+  init(rows: PackingAxis, columns: PackingAxis, inferences: Int, strips wanted: Int, isGrouped: Bool) {
+    self.isGrouped = isGrouped
     self.rows = rows
     self.columns = columns
     self.inferences = inferences
@@ -45,6 +48,9 @@ struct PackingStack: Hashable, Sendable {
       rows.data.upperBound, rows.outputs + rows.taps - 1 - rows.data.lowerBound, rows.outputs)
   }
 
+  /// Virtual taps of a channel.
+  var taps: Int { rows.taps * columns.taps }
+
   /// Output rows of all items.
   var totalRows: Int { inferences * strips * rows.outputs }
 
@@ -67,7 +73,9 @@ struct PackingStack: Hashable, Sendable {
     let lead = max(0, rows.data.lowerBound - band.lowerBound % rows.outputs) * pitch + leadColumns
     let endRow = max(rows.data.lowerBound, min(rows.data.upperBound, lastRow + rows.taps))
     let end = (lastItem * itemRows + endRow - 1 - origin) * pitch + endColumns
-    return PackingExtent(reads: reads, spacing: max(end, reads - lead, lastOutput + 1))
+    let spacing = max(end, reads - lead, lastOutput + 1)
+    return PackingExtent(
+      reads: reads, spacing: isGrouped ? spacing : PackingAlignment.aligned(spacing, taps: taps))
   }
 
   /// Visits the parts of items a band touches: item, output rows of it.

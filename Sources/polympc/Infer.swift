@@ -124,7 +124,9 @@ struct Infer: ParsableCommand {
   ) {
     if let control {
       let client = try ControlClient(path: control)
-      return (try client.describe(), { try client.infer($0) }, {})
+      return (
+        try client.describe(), { samples in try Watch.during(control: control) { try client.infer(samples) } }, {}
+      )
     }
     let addresses = try zip(servers, pin).map { text, pin in
       guard let address = NetworkAddress(text) else { throw ValidationError("\(text) is not host:port.") }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Daemons
 
 /// The one executable: its subcommands parse arguments, call the modules, and print.
 @main
@@ -22,6 +23,12 @@ struct Polympc: ParsableCommand {
       Keygen.self, Train.self, Search.self, Finetune.self, Evaluate.self, ReportCommand.self, Inspect.self,
       Export.self, Share.self, Dealer.self, Party.self, Infer.self, Preprocess.self, Store.self, Bench.self, Hw.self,
     ])
+
+  /// Sets the allocator up, then parses and runs.
+  static func main() {
+    ProcessMemory.keepFreed()
+    main(nil)
+  }
 }
 
 /// The version that the CHANGELOG names.

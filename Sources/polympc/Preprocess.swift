@@ -37,11 +37,14 @@ struct Preprocess: ParsableCommand {
   private func prepare(_ count: Int, _ client: ControlClient) throws -> PrepareReply {
     let progress = ProgressLine()
     defer { progress.clear() }
-    var done = try client.prepare(count: min(Self.portion, count))
+    var done = try Watch.during(control: control) { try client.prepare(count: min(Self.portion, count)) }
     while done.added < count {
       let rest = done.seconds / Double(done.added) * Double(count - done.added)
       progress.show("prepared \(done.added) of \(count), \(Output.duration(rest)) left")
-      let reply = try client.prepare(count: min(Self.portion, count - done.added))
+      let title = "prepared \(done.added) of \(count), \(Output.duration(rest)) left; "
+      let reply = try Watch.during(control: control, title: title) {
+        try client.prepare(count: min(Self.portion, count - done.added))
+      }
       done.added += reply.added
       done.seconds += reply.seconds
       done.prepared = reply.prepared
@@ -61,6 +64,7 @@ struct Preprocess: ParsableCommand {
         if json { return try Output.json(reply) }
         Output.line(
           "sessions \(reply.sessions) of \(reply.wantedSessions), prepared \(reply.prepared), waiting \(reply.waiting)")
+        for busy in reply.busy { Output.line("  \(busy.text)") }
         if reply.sessions == 0, let failure = reply.lastFailure { Output.line("last failure: \(failure)") }
       }
     }

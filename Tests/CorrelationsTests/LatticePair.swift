@@ -92,8 +92,19 @@ struct LatticePair {
 enum LatticePrograms {
   static let all: [(name: String, program: Program)] = [
     ("strides", strides()), ("groups", groups()), ("residual", residual()), ("wide", wide()), ("square", square(9000)),
-    ("early", early()),
+    ("early", early()), ("blocks", blocks()),
   ]
+
+  /// Layers whose weights are taken apart: pictures of odd sizes, kernels of one tap and of several, strides.
+  static func blocks() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 5, height: 14, width: 14))
+    p.linear(40)
+    p.activation(20)
+    p.linear(9, kernel: 3, stride: 2, padding: 1)
+    p.activation(20, .local, to: .word)
+    p.linear(35, kernel: 3, padding: 1)
+    return p.finish(dropping: 8)
+  }
 
   /// Stride 2 with and without padding, both truncations, both rings.
   static func strides() -> Program {

@@ -115,7 +115,7 @@ private func residues(_ q: UInt64, _ count: Int, _ draws: inout Draws) -> [UInt6
           expected[part][i] = field.add(expected[part][i], field.multiply(operands[part][j][i], operands[2][j][i]))
         }
       }
-      for part in 0..<(hasPair ? 2 : 1) { #expect(fold(q, degree, accumulators, part: part) == expected[part]) }
+      for part in 0..<(hasPair ? 2 : 1) { #expect(fold(isa, q, degree, accumulators, part: part) == expected[part]) }
     }
   }
 
@@ -131,7 +131,8 @@ private func residues(_ q: UInt64, _ count: Int, _ draws: inout Draws) -> [UInt6
     }
     // (q - 1)^2 = 1.
     for part in 0..<2 {
-      #expect(fold(q, degree, accumulators, part: part) == .init(repeating: UInt64(CK_NTT_PRODUCTS), count: degree))
+      #expect(
+        fold(isa, q, degree, accumulators, part: part) == .init(repeating: UInt64(CK_NTT_PRODUCTS), count: degree))
     }
   }
 
@@ -150,10 +151,10 @@ private func residues(_ q: UInt64, _ count: Int, _ draws: inout Draws) -> [UInt6
     }
   }
 
-  private func fold(_ q: UInt64, _ degree: Int, _ accumulators: [UInt64], part: Int) -> [UInt64] {
+  private func fold(_ isa: Int32, _ q: UInt64, _ degree: Int, _ accumulators: [UInt64], part: Int) -> [UInt64] {
     var out = [UInt64](repeating: 0, count: degree)
     Array(accumulators[2 * part * degree..<(2 * part + 2) * degree]).withUnsafeBufferPointer {
-      ck_ntt_fold(q, degree, $0.baseAddress, &out)
+      ck_ntt_fold(isa, q, degree, $0.baseAddress, &out)
     }
     return out
   }
@@ -174,10 +175,15 @@ private func residues(_ q: UInt64, _ count: Int, _ draws: inout Draws) -> [UInt6
       #expect(same(sum, zip(a, b).map(field.add)))
       #expect(same(difference, zip(a, b).map { field.add($0, field.negate($1)) }))
       let limit = Int32(min(q - 1, UInt64(Int32.max)))
-      let values = [0, 1, -1, limit, -limit] + (0..<100).map { _ in Int32(Int64(draws.word() >> 33) % Int64(limit)) }
-      var signed = [UInt64](repeating: 0, count: values.count)
-      ck_residue_signed(q, values.count, values, &signed)
-      #expect(signed == values.map { $0 < 0 ? q - UInt64(-Int64($0)) : UInt64($0) })
+      let values = [0, 1, -1, limit, -limit] + (0..<99).map { _ in Int32(Int64(draws.word() >> 33) % Int64(limit)) }
+      for isa in transformSets {
+        // Whole vectors, and not.
+        for count in [104, 103] {
+          var signed = [UInt64](repeating: 0, count: count)
+          ck_residue_signed(isa, q, count, values, &signed)
+          #expect(signed == values.prefix(count).map { $0 < 0 ? q - UInt64(-Int64($0)) : UInt64($0) })
+        }
+      }
     }
   }
 }

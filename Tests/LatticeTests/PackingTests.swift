@@ -33,6 +33,7 @@ struct PackedRun {
       packing.fill(weight: index, from: weights, into: &coefficients)
       return coefficients.enumerated().filter { $0.element != 0 }
     }
+    checkBlocks(polynomials, weights)
     var results = [[UInt64]](repeating: .init(repeating: 0, count: geometry.outputShape.count), count: words.count)
     var covered = [[Int]](repeating: .init(repeating: 0, count: geometry.outputShape.count), count: words.count)
     var products = 0
@@ -64,6 +65,37 @@ struct PackedRun {
         Word64.self, weights: packed, input: operand, output: &expected, workspace: LinearWorkspace())
       #expect(results[inference] == expected, "inference \(inference) of \(geometry)")
     }
+  }
+
+  /// Weight polynomials that are taken apart are the sums of their parts.
+  private func checkBlocks(_ polynomials: [[(offset: Int, element: Int32)]], _ weights: [Int32]) {
+    var taken = (weights: 0, products: 0, shortWords: 0, shortProducts: 0)
+    var seen: Set<Int> = []
+    for output in 0..<packing.outputCount {
+      let blocks = packing.blocks(output: output)
+      for (_, weight) in packing.products(output: output) {
+        taken.products += blocks == nil ? 1 : 0
+        taken.shortProducts += blocks?.offsets.count ?? 0
+        guard seen.insert(weight).inserted else { continue }
+        taken.weights += blocks == nil ? 1 : 0
+        taken.shortWords += blocks.map { $0.offsets.count * $0.length } ?? 0
+        guard let blocks else { continue }
+        #expect(blocks.block >= 8 && blocks.block * blocks.length == packing.degree && blocks.offsets.first == 0)
+        var sum = [Int32](repeating: 0, count: packing.degree)
+        for (tap, offset) in blocks.offsets.enumerated() {
+          var lanes = [Int32](repeating: 0, count: 3 * blocks.length)
+          packing.fill(weight: weight, tap: tap, blocks, from: weights, into: &lanes, stride: 3)
+          for index in 0..<blocks.length {
+            let place = index * blocks.block - offset
+            sum[place & (packing.degree - 1)] += place < 0 ? -lanes[3 * index] : lanes[3 * index]
+          }
+        }
+        let found = sum.enumerated().filter { $0.element != 0 }
+        #expect(found.map(\.offset) == polynomials[weight].map(\.offset))
+        #expect(found.map(\.element) == polynomials[weight].map(\.element))
+      }
+    }
+    #expect(packing.weightWork() == taken)
   }
 
   private mutating func filled(_ words: [[UInt64]]) -> [[UInt64]] {
@@ -205,6 +237,10 @@ func withPointers(_ words: inout [[UInt64]], _ body: ([UnsafeMutablePointer<UInt
         LinearGeometry(inChannels: 16, outChannels: 16, inHeight: 14, inWidth: 14, kernel: 3, padding: 1, groups: 16), 3
       ),
       (LinearGeometry(inFeatures: 256, outFeatures: 120), 8),
+      (LinearGeometry(inChannels: 20, outChannels: 11, inHeight: 14, inWidth: 14, kernel: 1), 1),
+      (LinearGeometry(inChannels: 70, outChannels: 30, inHeight: 7, inWidth: 7, kernel: 1), 1),
+      (LinearGeometry(inChannels: 12, outChannels: 5, inHeight: 28, inWidth: 28, kernel: 3, padding: 1), 1),
+      (LinearGeometry(inChannels: 3, outChannels: 4, inHeight: 111, inWidth: 111, kernel: 3, stride: 2), 1),
     ]
     for (index, (geometry, inferences)) in layers.enumerated() {
       let packing = try LinearPacking(geometry: geometry, inferences: inferences, degree: 8192)

@@ -13,7 +13,7 @@ struct PublishedNetwork: Sendable, CustomTestStringConvertible {
 @Suite struct BuilderTests {
   /// Parameters: torchvision 0.20, `sum(p.numel() for p in model.parameters())`; for CIFAR the same with ten classes and
   /// the stem 3x3, He et al. (0.27 and 0.46 million), and the usual VGG-16 with one linear layer (14.73 million).
-  /// Products: weights times output pixels, as the papers count (4.09, 15.47, 0.30, 3.66, 1.81 times 10^9).
+  /// Products: weights times output pixels, as the papers count (4.09, 15.47, 0.30, 3.66, 1.81, 0.35, 2.83 times 10^9).
   static let published = [
     PublishedNetwork(name: "resnet18-imagenet", parameters: 11_689_512, products: 1_814_073_344),
     PublishedNetwork(name: "resnet34-imagenet", parameters: 21_797_672, products: 3_663_761_408),
@@ -21,6 +21,9 @@ struct PublishedNetwork: Sendable, CustomTestStringConvertible {
     PublishedNetwork(
       name: "vgg16-imagenet", batchNorm: false, parameters: 138_357_544, products: 15_470_264_320),
     PublishedNetwork(name: "mobilenetv2-imagenet", parameters: 3_504_872, products: 300_774_272),
+    PublishedNetwork(
+      name: "squeezenet-imagenet", batchNorm: false, parameters: 1_235_496, products: 349_151_936),
+    PublishedNetwork(name: "densenet121-imagenet", parameters: 7_978_856, products: 2_834_161_664),
     PublishedNetwork(name: "resnet20", parameters: 269_722, products: 40_551_040),
     PublishedNetwork(name: "resnet32", parameters: 464_154, products: 68_862_592),
     PublishedNetwork(name: "resnet18", parameters: 11_173_962, products: 555_422_720),
@@ -102,7 +105,8 @@ struct PublishedNetwork: Sendable, CustomTestStringConvertible {
       try Self.trained(#require(Builders.named("mobilenetv2-imagenet-w1.4", activation: .relu)))
         == 6_108_776)
     for name in [
-      "resnet50-w0.25", "mobilenetv2-w0.5-d0.5", "lenet-w2", "digits-w0.5", "resnet32-d2",
+      "resnet50-w0.25", "mobilenetv2-w0.5-d0.5", "lenet-w2", "digits-w0.5", "resnet32-d2", "squeezenet-w0.25",
+      "densenet121-w0.25-d0.2", "squeezenet-cifar100-pool",
     ] {
       try #require(Builders.named(name, options: BuilderOptions())).validate()
     }

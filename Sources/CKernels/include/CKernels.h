@@ -131,6 +131,9 @@ void ck_zeroize(void *memory, size_t bytes);
 bool ck_pin_to_core(int core);
 /// Gives freed memory back to the system, so that peaks of resident memory can be told apart. For benchmarks.
 void ck_release_memory(void);
+/// Has the C library keep up to 256 MiB of freed memory, buffers of up to 32 MiB among it, for what is allocated next:
+/// polynomials and layers come and go in these sizes, and each would otherwise be mapped and cleared anew.
+void ck_keep_memory(void);
 
 #include "CKernelsComparison.h"
 #include "CKernelsFloat.h"

@@ -40,8 +40,31 @@ void ck_ntt_inverse(int isa, const ck_ntt *table, uint64_t *x);
 void ck_ntt_accumulate(int isa, uint64_t q, size_t n, size_t count, const uint64_t *const *x0, const uint64_t *const *x1,
                        const uint64_t *const *w, uint64_t *accumulators);
 
-/// out[i] = low[i] + 2^52 high[i] mod q, reduced.
-void ck_ntt_fold(uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *out);
+// Polynomials in X^B, B = n / m: in the transform domain they are constant over blocks of B words, and a transform of
+// degree m finds the constants.
+
+/// Polynomials that are transformed side by side, and outputs of a row of weights.
+#define CK_NTT_LANES 8
+
+/// Transforms of CK_NTT_LANES polynomials of degree m in X^(n / m), 1 <= m <= n a power of two: coefficient i of polynomial
+/// j stands at x[CK_NTT_LANES i + j] and is overwritten; its constant of block b goes to out[b * stride + j]. Operands and
+/// results are reduced.
+void ck_ntt_short(int isa, const ck_ntt *table, size_t m, uint64_t *x, uint64_t *out, size_t stride);
+
+/// A tile of `count` words (a multiple of CK_NTT_LANES) of a pair of transforms, multiplied by a twist where there is one: words
+/// 8 i ... of component c go to out[16 row i + 8 c ...] as x_c twist / 2^52 mod q. `q_inverse` is q^-1 mod 2^52; all reduced.
+/// Tiles of several terms stand side by side, each 16 words after the last; an odd `row` >= their number keeps them apart in caches.
+void ck_ntt_gather(int isa, uint64_t q, uint64_t q_inverse, const uint64_t *x0, const uint64_t *x1,
+                   const uint64_t *twist, size_t count, size_t row, uint64_t *out);
+
+/// For o < outputs <= CK_NTT_LANES, p = 0, 1 and each i < count: accumulator p of o (+)= sum_k x_p,k[i] w[(i / block) row + k][o],
+/// with `terms` tiles as ck_ntt_gather writes them, rows of CK_NTT_LANES weights, and accumulators as in
+/// ck_ntt_accumulate, from the tile's first word on. `block` is a multiple of CK_NTT_LANES; terms q^2 < 2^104.
+void ck_ntt_block_accumulate(int isa, uint64_t q, size_t n, size_t block, size_t count, size_t terms, size_t row,
+                             const uint64_t *x, const uint64_t *w, size_t outputs, uint64_t *const *accumulators);
+
+/// out[i] = low[i] + 2^52 high[i] mod q, reduced; high[i] < 2^61.
+void ck_ntt_fold(int isa, uint64_t q, size_t n, const uint64_t *accumulator, uint64_t *out);
 
 /// out = a + b, a - b mod q.
 void ck_residue_add(uint64_t q, size_t n, const uint64_t *a, const uint64_t *b, uint64_t *out);
@@ -49,7 +72,7 @@ void ck_residue_subtract(uint64_t q, size_t n, const uint64_t *a, const uint64_t
 /// Any signed 64-bit integers as residues.
 void ck_residue_signed64(uint64_t q, size_t n, const int64_t *values, uint64_t *out);
 /// Signed integers, |value| < q, as residues.
-void ck_residue_signed(uint64_t q, size_t n, const int32_t *values, uint64_t *out);
+void ck_residue_signed(int isa, uint64_t q, size_t n, const int32_t *values, uint64_t *out);
 
 /// Negacyclic transform over F_p, p = 2^64 - 2^32 + 1, same order; `root` has n entries as in ck_ntt.
 void ck_field_ntt_forward(const uint64_t *root, size_t n, uint64_t *x);

@@ -1,4 +1,5 @@
 public import Lattice
+internal import Networks
 public import ObliviousTransfer
 public import Rings
 
@@ -27,14 +28,12 @@ public struct BenchmarkCase: Equatable, Sendable {
 
   /// The cases there are, for messages and help.
   public static let forms = [
-    "NETWORK:poly:BATCH or NETWORK:relu:BATCH (lenet, resnet20, resnet18, resnet18-imagenet)", "square:N",
+    "NETWORK:poly:BATCH or NETWORK:relu:BATCH (lenet, resnet20, resnet50-imagenet, squeezenet-w0.5, ...)", "square:N",
     "relu:N[:BITS[:bytes]]", "maxpool:N[:BITS[:bytes]]",
     "conv:IN:OUT:SIZE[:KERNEL[:STRIDE]]",
     "respond:IN:OUT:SIZE[:KERNEL[:STRIDE]]", "ole:N", "cot:N[:silent|softspoken[:K]]",
     "ntt:DEGREE[:scalar|avx2|avx512]",
   ]
-
-  private static let networks = ["lenet", "resnet20", "resnet18", "resnet18-imagenet"]
 
   /// Reads one of ``forms``.
   /// - Throws: ``DaemonsError/input(source:reason:)`` saying which cases there are.
@@ -63,7 +62,7 @@ public struct BenchmarkCase: Equatable, Sendable {
       kind = .transfers(count, try Self.method(&parts))
     case "ntt":
       kind = try Self.transform(&parts)
-    case let network where Self.networks.contains(network):
+    case let network where NetworkName(network) != nil:
       let activation = parts.word()
       guard activation == "poly" || activation == "relu" else {
         throw parts.refused(
@@ -233,4 +232,18 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var setupSeconds: Double?
   /// Bytes of that, both directions, frame headers included.
   public var setupBytes: Int?
+  /// The parts of a phase that has both.
+  public var parts: Parts?
+
+  /// Preparation and query apart, each for one query of the case's batch.
+  public struct Parts: Codable, Equatable, Sendable {
+    /// Medians.
+    public var preparationSeconds, querySeconds: Double
+    /// Both directions, frame headers included.
+    public var preparationBytes, queryBytes: Int
+    /// Seconds that the data owner's process took to plan, before anything was measured.
+    public var planningSeconds: Double
+    /// Greatest less least value of the float network's outputs, to which the error may be compared.
+    public var outputRange: Double
+  }
 }

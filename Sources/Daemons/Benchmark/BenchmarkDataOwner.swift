@@ -9,14 +9,17 @@ import Transport
 public struct BenchmarkDataOwner {
   private let setting: BenchmarkSetting
   private let question: BenchmarkQuestion
+  private let planning: Double
   /// Server 1's share, outsourced.
   private let shared: ServerShareFile?
 
   /// Plans the case, and computes what must come out.
   public init(_ setting: BenchmarkSetting) throws {
+    let start = SystemCall.seconds()
     self.setting = setting
     question = try setting.benchmark.question()
     shared = setting.isOutsourced ? try setting.benchmark.shares().1 : nil
+    planning = SystemCall.seconds() - start
   }
 
   private struct Measured {
@@ -136,7 +139,17 @@ public struct BenchmarkDataOwner {
       net: net, seconds: Self.median(seconds),
       allS: seconds, bytesTotal: (meters.totalSent + meters.totalReceived) / queries, rounds: rounds.rounded(.up),
       peakRssMb: BenchmarkResult.Memory(modelOwner: nil, dataOwner: ProcessMemory.peak), maxAbsErr: measured.worst,
-      threads: setting.threads, inferences: setting.inferences, elements: question.elements)
+      threads: setting.threads, inferences: setting.inferences, elements: question.elements,
+      parts: phase == .total ? parts(measured, each) : nil)
+  }
+
+  private func parts(_ measured: Measured, _ asking: [Double]) -> BenchmarkResult.Parts {
+    let queries = measured.asking.count
+    func bytes(_ meters: ChannelMeters) -> Int { (meters.totalSent + meters.totalReceived) / queries }
+    return BenchmarkResult.Parts(
+      preparationSeconds: Self.median(measured.preparing), querySeconds: Self.median(asking),
+      preparationBytes: bytes(measured.preparation), queryBytes: bytes(measured.queries), planningSeconds: planning,
+      outputRange: question.expected.map { ($0.max() ?? 0) - ($0.min() ?? 0) }.max() ?? 0)
   }
 
   static func median(_ values: [Double]) -> Double {

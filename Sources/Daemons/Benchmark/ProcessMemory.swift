@@ -3,6 +3,10 @@ import Foundation
 
 /// Resident memory of this process.
 public enum ProcessMemory {
+  /// To be called first in a process that prepares or computes with polynomials: freed buffers stay for the next ones, up to
+  /// 256 MiB.
+  public static func keepFreed() { ck_keep_memory() }
+
   /// Forgets the peak so far, after giving freed memory back.
   public static func resetPeak() {
     ck_release_memory()

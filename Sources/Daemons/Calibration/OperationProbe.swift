@@ -128,7 +128,12 @@ struct OperationProbe {
         sums.pointer.update(repeating: 0, count: 4 * degree)
         ck_ntt_accumulate(isa, prime, degree, 1, x, x, w, sums.pointer)
       },
-      OperationProbe(operation: "ntt.fold", count: degree) { ck_ntt_fold(prime, degree, sums.pointer, out.pointer) },
+      OperationProbe(operation: "ntt.short", count: degree) {
+        ring.tables[0].short(degree / 8, a.pointer, out.pointer, stride: 8)
+      },
+      OperationProbe(operation: "ntt.fold", count: degree) {
+        ck_ntt_fold(isa, prime, degree, sums.pointer, out.pointer)
+      },
       OperationProbe(operation: "rns.add", count: degree) {
         ck_residue_add(prime, degree, b.pointer, b.pointer, out.pointer)
       },

@@ -102,6 +102,8 @@ public struct StatusReply: Codable, Sendable, Equatable {
   public var prepared: Int
   /// Queries that wait.
   public var waiting: Int
+  /// What sessions are busy with; one entry a session that is.
+  public var busy: [SessionProgress]
   /// Why the last session ended, where one did.
   public var lastFailure: String?
 }

@@ -28,10 +28,10 @@ extension DataOwnerDaemon: ControlResponder {
     case .status:
       let (waiting, prepared) = (queue.waiting, prepared)
       return .status(
-        health.withLock {
+        health.withLock { health in
           StatusReply(
-            sessions: $0.sessions, wantedSessions: configuration.sessions, prepared: prepared, waiting: waiting,
-            lastFailure: $0.lastFailure)
+            sessions: health.sessions, wantedSessions: configuration.sessions, prepared: prepared, waiting: waiting,
+            busy: health.busy.sorted { $0.key < $1.key }.map(\.value), lastFailure: health.lastFailure)
         })
     case .prepare(let count):
       guard (1...1024).contains(count) else {

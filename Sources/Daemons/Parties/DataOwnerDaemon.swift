@@ -20,6 +20,8 @@ public final class DataOwnerDaemon: Sendable {
     var sessions = 0
     /// Inferences at hand in memory, by session.
     var pooled: [Int: Int] = [:]
+    /// What sessions are busy with.
+    var busy: [Int: SessionProgress] = [:]
     var lastFailure: String?
     var difference: WeightDifference?
   }
@@ -215,7 +217,9 @@ struct DataOwnerWorker {
       channel: channel, program: daemon.plan.program, source: source.source,
       server: daemon.share.flatMap { share in reverse.map { ServerOne(share: share, reverse: $0.source) } },
       store: stock)
-    session.observer = trace
+    session.observer = ProgressObserver(program: daemon.plan.program, next: trace) { [daemon, index] progress in
+      daemon.health.withLock { $0.busy[index] = progress }
+    }
     if let difference = source.difference { daemon.health.withLock { $0.difference = difference } }
     daemon.metrics.count(channel.meters, phase: "other")
     logger.info("a session began", metadata: ["number": "\(number)"])
@@ -233,7 +237,10 @@ struct DataOwnerWorker {
   }
 
   private func close() {
-    daemon.health.withLock { $0.sessions -= 1 }
+    daemon.health.withLock {
+      $0.sessions -= 1
+      $0.busy[index] = nil
+    }
     daemon.metrics.sessions.add(-1)
     setStock(0)
   }

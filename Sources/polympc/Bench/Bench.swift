@@ -12,8 +12,9 @@ struct Bench: ParsableCommand {
       their own on loopback over mutual TLS, each on one core with one thread, and
       measures at the data owner. Networks have random weights, and the polynomial
       0.01 x^2 + x or ReLU. Cases:
-        lenet:poly:B  resnet20:poly:B  resnet18:poly:B
-        resnet18-imagenet:poly:B            networks, B samples a query
+        lenet:poly:B  resnet20:poly:B
+        resnet50-imagenet:poly:B            any network that `train` knows by name, B
+                                            samples a query
         lenet:relu:B  resnet20:relu:B ...   the same networks with ReLU
         square:N                            N squares
         relu:N[:BITS]  maxpool:N[:BITS]     N ReLUs, or maxima of 2x2 pixels,

@@ -6,6 +6,7 @@
 #define Q1 ((1ull << 49) - (1ull << 16) + 1)
 #define P 0xFFFFFFFF00000001ull
 #define COUNT 77
+#define WHOLE 80
 
 static uint64_t companion(uint64_t w, uint64_t q) { return (uint64_t)(((unsigned __int128)w << 64) / q); }
 
@@ -42,19 +43,35 @@ static void accumulate(int isa) {
   uint64_t *sums = results(8 * 4 * N), *out = results(8 * N);
   enter();
   for (size_t count = 1; count <= CK_NTT_PAIRS; count++) ck_ntt_accumulate(isa, Q0, N, count, x0, count & 1 ? x1 : 0, w, sums);
-  ck_ntt_fold(Q0, N, sums, out);
+  ck_ntt_fold(isa, Q0, N, sums, out);
   leave();
 }
 
+static void blocks(int isa) {
+  enum { N = 64, TERMS = 3, OUTPUTS = 5 };
+  const ck_ntt table = table_of(N);
+  uint64_t *x = results(8 * 16 * TERMS * N / 8), *w = results(8 * CK_NTT_LANES * TERMS * N);
+  uint64_t *accumulators[OUTPUTS];
+  for (int o = 0; o < OUTPUTS; o++) accumulators[o] = results(8 * 4 * N);
+  const uint64_t *first = secret_words(N, Q0), *second = secret_words(N, Q0), *twist = public_words(N, Q0);
+  for (size_t m = 1; m <= N / CK_NTT_LANES; m *= 2) {
+    uint64_t *lanes = secret_words(CK_NTT_LANES * m, Q0);
+    enter();
+    ck_ntt_short(isa, &table, m, lanes, w, CK_NTT_LANES * TERMS);
+    for (size_t k = 0; k < TERMS; k++) ck_ntt_gather(isa, Q0, 12345, first, second, k ? twist : 0, N, TERMS, x + 16 * k);
+    ck_ntt_block_accumulate(isa, Q0, N, N / m, N, TERMS, TERMS, x, w, OUTPUTS, accumulators);
+    leave();
+  }
+}
+
 static void residues(int isa) {
-  (void)isa;
   const uint64_t *a = secret_words(COUNT, Q0), *b = secret_words(COUNT, Q0);
-  const int32_t *values = secret_weights(COUNT);
-  uint64_t *out = results(8 * COUNT);
+  const int32_t *values = secret_weights(WHOLE);
+  uint64_t *out = results(8 * WHOLE);
   enter();
   ck_residue_add(Q0, COUNT, a, b, out);
   ck_residue_subtract(Q0, COUNT, a, b, out);
-  ck_residue_signed(Q0, COUNT, values, out);
+  ck_residue_signed(isa, Q0, WHOLE, values, out);
   ck_residue_signed64(Q0, COUNT, (const int64_t *)a, out);
   leave();
 }
@@ -141,7 +158,8 @@ static void packing(int isa) {
 const ct_case ct_lattice_cases[] = {
     {"transform", TRANSFORM, transform},
     {"accumulate", TRANSFORM, accumulate},
-    {"residues", ANY, residues},
+    {"blocks", TRANSFORM, blocks},
+    {"residues", TRANSFORM, residues},
     {"field_transform", ANY, field_transform},
     {"sampling", ANY, sampling},
     {"fractions", ANY, fractions},
