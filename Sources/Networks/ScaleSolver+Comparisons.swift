@@ -24,10 +24,12 @@ extension ScaleSolver {
     if isOpen(root) {
       var visited: Set<Int> = [root]
       try prepareOperands(root, &visited)
+      let room = roomForReaders(of: root)
       for forced in forcedScales(root) where Self.isPositive(forced.scale) && suits(node, forced.scale) {
         for shift in stride(from: 24, through: 0, by: -1) {
           let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-          guard fits(node, wanted, dropped: shift), turnsRarely(root, wanted, dropped: shift),
+          let largest = wanted.map { room * $0 }
+          guard fits(node, largest, dropped: shift), turnsRarely(root, largest, dropped: shift),
             assign(root, wanted, nil, limits)
           else { continue }
           finish(node, wanted, label: forced.label + shift, dropped: shift, limits)
@@ -36,7 +38,8 @@ extension ScaleSolver {
       }
       for dropped in stride(from: 30, through: 0, by: -1) {
         let wanted = [Double](repeating: Scalar.power(options.activationBits + dropped), count: channels)
-        guard fits(node, wanted, dropped: dropped), turnsRarely(root, wanted, dropped: dropped),
+        let largest = wanted.map { room * $0 }
+        guard fits(node, largest, dropped: dropped), turnsRarely(root, largest, dropped: dropped),
           assign(root, wanted, nil, limits)
         else { continue }
         finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)

@@ -16,12 +16,13 @@ extension ScaleSolver {
     if isOpen(root) {
       var visited: Set<Int> = [root]
       try prepareOperands(root, &visited)
+      let room = roomForReaders(of: root)
       for forced in forcedScales(root) {
-        if try solveForced(node, coefficients, forced, limits) { return }
+        if try solveForced(node, coefficients, forced, room, limits) { return }
       }
       for dropped in stride(from: 60, through: 1, by: -1) {
         let wanted = freeScale(coefficients, dropped)
-        guard coefficients.fits(wanted), assign(root, wanted, nil, limits) else { continue }
+        guard coefficients.fits(wanted.map { room * $0 }), assign(root, wanted, nil, limits) else { continue }
         finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
         return
       }
@@ -64,11 +65,14 @@ extension ScaleSolver {
   }
 
   private mutating func solveForced(
-    _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ limits: Limits
+    _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ room: Double,
+    _ limits: Limits
   ) throws -> Bool {
     for shift in stride(from: 24, through: 0, by: -1) {
       let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-      guard let dropped = dropped(coefficients, wanted), assign(node.inputs[0], wanted, nil, limits) else { continue }
+      guard coefficients.fits(wanted.map { room * $0 }), let dropped = dropped(coefficients, wanted),
+        assign(node.inputs[0], wanted, nil, limits)
+      else { continue }
       finish(node, coefficients, wanted, forced.label + shift, dropped, limits)
       return true
     }
@@ -148,7 +152,7 @@ extension ScaleSolver {
     return values.map { $0.isNaN ? mean : $0 }
   }
 
-  private func poolFactor(_ node: Node) -> Double {
+  func poolFactor(_ node: Node) -> Double {
     let from = shapes[node.inputs[0]]
     if case .averagePool(let kernel, _, _) = node.operation { return Double(kernel * kernel) }
     return Double(from.height * from.width)
