@@ -104,11 +104,14 @@ final class FloatStorage {
 /// Keeps the buffers of one training step for the next: after the first step nothing is allocated.
 final class TensorPool {
   private var free: [Int: [FloatStorage]] = [:]
+  /// Floats that were ever allocated: what the pool's tensors hold together.
+  private(set) var allocated = 0
 
   /// A tensor with undefined contents.
   func take(_ shape: BatchShape) -> FloatTensor {
     let count = max(shape.count, 1)
     if let storage = free[count]?.popLast() { return FloatTensor(shape: shape, storage: storage) }
+    allocated += count
     return FloatTensor(shape: shape, storage: FloatStorage(capacity: count))
   }
 

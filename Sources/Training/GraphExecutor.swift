@@ -74,7 +74,7 @@ public final class GraphExecutor {
   private let slotOfKey: [ParameterKey: Int]
   private let statistics: [Int: BatchStatistics]
   private let shapes: [TensorShape]
-  private let tape: Tape
+  let tape: Tape
   /// What every quadratic of the network last recorded reads, behind its normalisation.
   private var quadraticOperands: [Int: Tape.Variable] = [:]
   private let gateMode: GateMode

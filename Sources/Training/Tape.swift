@@ -22,7 +22,7 @@ public final class Tape {
 
   /// Threads of the kernels.
   public let workers: Workers
-  private let pool = TensorPool()
+  let pool = TensorPool()
   private var entries: [Entry] = []
 
   /// An empty tape.

@@ -52,16 +52,28 @@ struct TrainingCommandTests {
       let reply = try parties.client().infer([InputSample(values: data.rawSample(index), source: "digit \(index)")])
       #expect(try parties.matches(reply.predictions[0].scores, pixels))
     }
+    let judged = try parties.run(
+      "evaluate", "tiny.model", "--data", "digits", "--private", "control.sock", "--count", "20", "--json")
+    #expect(judged.code == 0, "\(judged.error)")
+    #expect(judged.output.contains("\"labelsUnlikeFixed\":0"), "\(judged.output)")
   }
 
-  @Test("Killed by force in the middle, a run goes on and ends with the same weights", arguments: ["train", "search"])
+  @Test(
+    "Killed by force in the middle, a run goes on and ends with the same weights",
+    arguments: ["train", "search", "finetune"])
   func killAndResume(command: String) throws {
     let site = try Site()
     try site.write(try table(), as: "table.json")
-    let how =
-      command == "train"
-      ? ["train", "digits", "--gradual-epochs", "3"]
-      : ["search", "digits", "--table", "table.json", "--lambda", "0.01", "--finetune-epochs", "2"]
+    let how: [String]
+    switch command {
+    case "train": how = ["train", "digits", "--gradual-epochs", "3"]
+    case "search": how = ["search", "digits", "--table", "table.json", "--lambda", "0.01", "--finetune-epochs", "2"]
+    default:
+      let start = try site.run(
+        "train", "digits", "--relu", "--epochs", "1", "--limit", "320", "--output", "start.model")
+      #expect(start.code == 0, "\(start.error)")
+      how = ["finetune", "start.model", "--teacher", "start.model"]
+    }
     let flags = ["--epochs", "12", "--limit", "480", "--batch", "32", "--threads", "1"]
     let whole = try Executable.run(how + flags + ["--output", "whole.model"], in: site.folder)
     #expect(whole.code == 0, "\(whole.error)")

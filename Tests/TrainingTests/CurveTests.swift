@@ -14,10 +14,6 @@ import Testing
     var variance: [Double]
   }
 
-  private func wave(_ count: Int, _ salt: Int, _ scale: Double) -> [Float] {
-    (0..<count).map { Float(scale * sin(0.7 * Double($0 + 1) * (1 + 0.013 * Double(salt)) + Double(salt))) }
-  }
-
   /// Losses are float32 sums of thousands of products; ten steps of rate 0.1 carry their rounding on. A rule that was
   /// wrong in any digit that matters would part the curves in the second step.
   @Test func lossesFollowPyTorch() throws {
@@ -29,14 +25,14 @@ import Testing
     for (salt, name) in ["conv1", "conv2", "fc"].enumerated() {
       let count = parameters[node(name), .weight].count
       let fanIn = [9, 144, 512][salt]
-      parameters[node(name), .weight] = wave(count, salt, (4 / Double(fanIn)).squareRoot())
+      parameters[node(name), .weight] = Wave.values(count, salt, (4 / Double(fanIn)).squareRoot())
     }
     let executor = try GraphExecutor(graph: graph, parameters: parameters, workers: Workers(threads: 2))
     var configuration = TrainingConfiguration(network: "digits", data: .digits)
     configuration.clipNorm = 1
     let optimizer = Optimizer(executor: executor, configuration: configuration)
     for (step, wanted) in reference.losses.enumerated() {
-      let batch = Layout.tensor(wave(16 * 64, 20 + step % 3, 1.5), [16, 1, 8, 8])
+      let batch = Layout.tensor(Wave.values(16 * 64, 20 + step % 3, 1.5), [16, 1, 8, 8])
       let labels = (0..<16).map { (7 * $0 + 3 * (step % 3)) % 10 }
       let found = executor.differentiate(
         batch: batch, labels: labels, options: GraphExecutor.LossOptions(labelSmoothing: 0.1))

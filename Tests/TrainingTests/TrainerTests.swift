@@ -160,6 +160,22 @@ import Testing
     #expect(try JSONDecoder().decode(TrainingConfiguration.self, from: json) == configuration)
   }
 
+  /// Only tensors that a later node reads are held: at most the widest node's operands, its result and a shortcut, of
+  /// each of the three sizes, against some seventy tensors of a whole pass.
+  @Test func inferenceHoldsFewTensors() throws {
+    let graph = Builders.named("resnet20", activation: .x2act(X2actSpec()))!
+    let parameters = try Parameters.initialize(graph, seed: 3)
+    let executor = try GraphExecutor(graph: graph, parameters: parameters, workers: Workers(threads: 1))
+    let batch = FloatTensor(shape: BatchShape(channels: 3, samples: 2, height: 32, width: 32))
+    let first = executor.evaluate(batch: batch, labels: [0, 1]).loss
+    let sizes = try graph.shapes().map { 2 * $0.count }
+    #expect(executor.tape.pool.allocated < 5 * Set(sizes).reduce(0, +))
+    #expect(5 * executor.tape.pool.allocated < sizes.reduce(0, +))
+    let held = executor.tape.pool.allocated
+    #expect(executor.evaluate(batch: batch, labels: [0, 1]).loss == first)
+    #expect(executor.tape.pool.allocated == held)
+  }
+
   @Test(arguments: ["lenet", "resnet20"]) func executorAgreesWithTheInferenceExecutor(name: String) throws {
     let graph = Builders.named(name, activation: .x2act(X2actSpec(scale: 8, perChannel: true)))!
     let parameters = try Parameters.initialize(graph, seed: 3, square: name == "lenet" ? 0.1 : 0.001)

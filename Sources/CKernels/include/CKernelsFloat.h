@@ -1,5 +1,5 @@
-// Float32 kernels of the trainer: convolutions 3x3 of stride 1 over planes with a border of zeros. No secrets here: branches
-// and addresses may depend on anything.
+// Float32 kernels of the trainer: convolutions over planes with a border of zeros, 3x3 of stride 1, and depthwise of any
+// kernel. No secrets here: branches and addresses may depend on anything.
 #ifndef POLYMPC_CKERNELS_FLOAT_H
 #define POLYMPC_CKERNELS_FLOAT_H
 
@@ -22,5 +22,14 @@ void ck_conv3_forward(ck_isa isa, const float *planes, size_t plane_stride, unsi
 void ck_conv3_weights(ck_isa isa, const float *planes, size_t plane_stride, unsigned channels, const float *gradients,
                       size_t gradient_stride, unsigned outputs, size_t sample_stride, unsigned samples, size_t pitch,
                       size_t span, float *out);
+
+/// `out[p]` for 0 <= p < span is the sum over taps t of `weights[t] * plane[offsets[t] + p]`.
+void ck_taps_forward(ck_isa isa, const float *plane, const ptrdiff_t *offsets, unsigned taps, const float *weights,
+                     size_t span, float *out);
+
+/// Adds to `out[t]` the sum over 0 <= p < span of `gradients[p] * plane[offsets[t] + p]`, where gradients are zero from `span`
+/// up to the next multiple of 16.
+void ck_taps_weights(ck_isa isa, const float *plane, const ptrdiff_t *offsets, unsigned taps, const float *gradients,
+                     size_t span, float *out);
 
 #endif

@@ -44,7 +44,7 @@ public struct HTMLReport {
           "<p>polympc \(HTML.escape(start.command)), network <b>\(HTML.escape(start.network))</b></p><details>"
             + "<summary>settings</summary>\(HTML.table([["setting", "value"]] + start.settings))</details>")
       }
-      parts += [curves(run), searchCurves(run), decisions(run), confusion(run)].filter { !$0.isEmpty }
+      parts += [searchCurves(run), decisions(run), curves(run), confusion(run)].filter { !$0.isEmpty }
       parts.append("</section>")
     }
     parts.append("</main></body></html>")
@@ -72,6 +72,7 @@ public struct HTMLReport {
     td.bar span { display: inline-block; height: .7rem; background: #1f77b4; }
     td.bar span.kept { background: #d1600f; }
     .confusion td, .confusion th { padding: .15rem .4rem; text-align: center; }
+    .confusion tr:not(:first-child) th { border: none; text-align: left; }
     </style></head><body><main>
     """
   }
@@ -135,7 +136,8 @@ public struct HTMLReport {
         line("training", "#1f77b4") { $0.trainingAccuracy * 100 },
         line("held out", "#d1600f") { $0.testAccuracy * 100 },
       ], floor: 0, ceiling: 100)
-    return "<h3>Learning curves</h3><div class=\"charts\">\(loss.svg())\(accuracy.svg())</div>"
+    let what = run.search.isEmpty ? "Learning curves" : "Learning curves of fine-tuning"
+    return "<h3>\(what)</h3><div class=\"charts\">\(loss.svg())\(accuracy.svg())</div>"
   }
 
   private func searchCurves(_ run: Run) -> String {
@@ -157,8 +159,10 @@ public struct HTMLReport {
     let cost = LineChart(
       title: "Expected cost", xLabel: "epoch", yLabel: unit,
       series: [line("expected cost", "#d1600f", \.expectedCost)], floor: 0)
+    // Lambda stands among the settings; only a budget's multiplier moves.
+    let isPriceMoving = epochs.contains { $0.multiplier != last.multiplier }
     let price = LineChart(
-      title: "Price: lambda, or the multiplier of the budget", xLabel: "epoch", yLabel: "",
+      title: "Price: the multiplier of the budget", xLabel: "epoch", yLabel: "loss for the whole budget",
       series: [line("price", "#888", \.multiplier)], floor: 0)
     let accuracy = LineChart(
       title: "Accuracy of the mixed network", xLabel: "epoch", yLabel: "classified correctly (%)",
@@ -166,12 +170,14 @@ public struct HTMLReport {
         line("weights' samples", "#1f77b4") { $0.trainingAccuracy * 100 },
         line("architecture's samples", "#d1600f") { $0.validationAccuracy * 100 },
       ], floor: 0, ceiling: 100)
-    return "<h3>Search</h3><div class=\"charts\">\(shares.svg())\(cost.svg())\(accuracy.svg())\(price.svg())</div>"
+    return "<h3>Search</h3><div class=\"charts\">\(shares.svg())\(cost.svg())\(accuracy.svg())"
+      + "\(isPriceMoving ? price.svg() : "")</div>"
   }
 
   private func decisions(_ run: Run) -> String {
     guard let found = run.found else { return "" }
-    let largest = found.layers.map(\.costShare).max() ?? 1
+    let shares = found.layers.map(\.costShare)
+    let largest = max(shares.max() ?? 1, 1 - shares.reduce(0, +))
     var lines = [
       "<h3>Which layer kept what</h3>",
       "<p>\(HTML.escape(found.device)). The found network costs \(Self.short(found.cost)) \(HTML.escape(found.unit)); "
@@ -182,17 +188,33 @@ public struct HTMLReport {
     ]
     for layer in found.layers {
       let isKept = layer.kept == .relu || layer.kept == .maxPool
-      let why =
-        layer.reason == .budget
-        ? "the budget took it" : isKept ? "worth its cost" : "the polynomial does as well, for less"
       let width = largest > 0 ? Int(100 * layer.costShare / largest) : 0
       lines.append(
-        "<tr><td>\(HTML.escape(layer.layer))</td><td>\(layer.kept.rawValue)</td><td>\(why)</td>"
+        "<tr><td>\(HTML.escape(layer.layer))</td><td>\(layer.kept.rawValue)</td>"
+          + "<td>\(HTML.escape(Self.why(layer, unit: found.unit)))</td>"
           + "<td>\(String(format: "%.3f", layer.comparisonShare))</td><td>\(Self.short(layer.comparisonCost))</td>"
           + "<td>\(Self.short(layer.polynomialCost))</td><td>\(Self.percent(layer.costShare))</td>"
           + "<td class=\"bar\"><span class=\"\(isKept ? "kept" : "")\" style=\"width:\(width)%\"></span></td></tr>")
     }
+    let rest = 1 - found.layers.reduce(0) { $0 + $1.costShare }
+    if found.cost > 0, rest > 1e-9 {
+      lines.append(
+        "<tr><td>everything without a choice</td><td></td><td></td><td></td><td></td><td></td>"
+          + "<td>\(Self.percent(rest))</td><td class=\"bar\"><span style=\"width:\(min(100, Int(100 * rest / largest)))%\">"
+          + "</span></td></tr>")
+    }
     return lines.joined(separator: "\n") + "</table></div>"
+  }
+
+  /// Why a layer ended as it did, with what it cost or saved.
+  private static func why(_ layer: LayerDecision, unit: String) -> String {
+    let more = layer.comparisonCost - layer.polynomialCost
+    let price = "\(short(abs(more))) \(unit)"
+    if layer.reason == .budget { return "the budget: its lead was the least for the \(price) it costs" }
+    if layer.kept == .relu || layer.kept == .maxPool {
+      return more > 0 ? "accuracy is worth \(price) more" : "better, and \(price) less"
+    }
+    return more > 0 ? "the polynomial saves \(price)" : "the polynomial is worth \(price) more"
   }
 
   private func confusion(_ run: Run) -> String {

@@ -79,8 +79,11 @@ struct LineChart {
         x: plot.left + Double(index % 2) * plot.width / 2, y: plot.top + plot.height + 56 + Double(index / 2) * 18
       )
       lines.append(
-        "<line x1=\"\(Self.number(place.x))\" x2=\"\(Self.number(place.x + 18))\" y1=\"\(Self.number(place.y - 4))\" "
-          + "y2=\"\(Self.number(place.y - 4))\" stroke=\"\(entry.color)\" stroke-width=\"3\"\(Self.dash(entry))/>")
+        entry.isJoined
+          ? "<line x1=\"\(Self.number(place.x))\" x2=\"\(Self.number(place.x + 18))\" y1=\"\(Self.number(place.y - 4))\" "
+            + "y2=\"\(Self.number(place.y - 4))\" stroke=\"\(entry.color)\" stroke-width=\"3\"\(Self.dash(entry))/>"
+          : "<circle cx=\"\(Self.number(place.x + 9))\" cy=\"\(Self.number(place.y - 4))\" r=\"4\" fill=\"\(entry.color)\"/>"
+      )
       lines.append(Self.text(entry.name, x: place.x + 24, y: place.y, anchor: "start"))
     }
     lines.append("</svg>")
@@ -121,7 +124,9 @@ struct LineChart {
   /// A range that starts and ends on ticks, and their distance.
   private func axis(_ values: [Double], floor: Double, ceiling: Double, whole: Bool) -> Axis {
     let low = values.min() ?? 0
-    let high = max(values.max() ?? 1, low + (whole ? 1 : max(1e-6, abs(low) * 1e-3)))
+    let largest = values.max() ?? 1
+    let isFlat = largest - low <= abs(low) * 1e-6
+    let high = whole ? max(largest, low + 1) : isFlat ? low + max(1e-6, abs(low) * 0.1) : largest
     let raw = (high - low) / 5
     let magnitude = pow(10, log10(raw).rounded(.down))
     var step = [1.0, 2, 5, 10].map { $0 * magnitude }.first { $0 >= raw * 0.999 } ?? raw

@@ -1,7 +1,8 @@
 import Rings
 
 /// Convolution: windows are copied into a matrix (im2col) a tile of output rows at a time, so that the tile stays in
-/// the cache, and multiplied by the weights with sgemm. Parallel over samples. What ``DirectConvolution`` can do, it does.
+/// the cache, and multiplied by the weights with sgemm. Parallel over samples. What ``DirectConvolution`` and
+/// ``DepthwiseConvolution`` can do, they do.
 enum ConvolutionRule {
   static func rule(_ geometry: LinearGeometry) -> Rule {
     Rule(
@@ -35,6 +36,7 @@ enum ConvolutionRule {
 
   private static func forward(_ geometry: LinearGeometry, _ context: RuleContext) {
     if DirectConvolution.applies(to: geometry) { return DirectConvolution.forward(geometry, context) }
+    if DepthwiseConvolution.applies(to: geometry) { return DepthwiseConvolution.forward(geometry, context) }
     let input = context.inputs[0]
     let weights = context.inputs[1]
     let bias = context.inputs.count > 2 ? context.inputs[2] : nil
@@ -74,6 +76,9 @@ enum ConvolutionRule {
   private static func backward(_ geometry: LinearGeometry, _ context: RuleContext) {
     if DirectConvolution.applies(to: geometry) {
       DirectConvolution.backward(geometry, context, weightTarget: context.addingTarget(1))
+    } else if DepthwiseConvolution.applies(to: geometry) {
+      DepthwiseConvolution.backward(
+        geometry, context, inputTarget: context.addingTarget(0), weightTarget: context.addingTarget(1))
     } else {
       multiplied(geometry, context)
     }

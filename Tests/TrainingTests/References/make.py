@@ -1,6 +1,6 @@
 """Writes references.json: results of PyTorch (float64, seed 7) for the rules of the trainer's tape.
 
-usage: python make.py > references.json     (needs torch; made with torch 2.13.0)
+usage: python make.py > references.json     (needs torch; made with torch 2.15.0)
 
 Every case has operands in NCHW order (row-major), an upstream gradient, the output, and the gradients of the operands.
 """
@@ -68,4 +68,13 @@ case("softmax", [r(6, 5)], lambda x: F.softmax(x, 1))
 teacher = torch.linspace(-2, 3, 30).view(6, 5)
 case("distillation", [r(6, 5) * 3],
      lambda x: 9 * F.kl_div(F.log_softmax(x / 3, 1), F.softmax(teacher / 3, 1), reduction="batchmean").view(1, 1))
+case("conv depthwise", [r(3, 4, 7, 6), r(4, 1, 3, 3), r(4)], lambda x, w, b: F.conv2d(x, w, b, 1, 1, 1, 4))
+case("conv depthwise 5x5 of two", [r(3, 3, 7, 6), r(6, 1, 5, 5), r(6)], lambda x, w, b: F.conv2d(x, w, b, 1, 2, 1, 3))
+case("clip", [r(3, 2, 4, 5)], lambda x: x.clamp(-0.4, 0.7))
+# The straight-through estimator: the sign forwards, the clipped identity backwards.
+case("sign", [r(3, 2, 4, 5)], lambda x: x.clamp(-1, 1) + (torch.where(x >= 0, 1.0, -1.0) - x.clamp(-1, 1)).detach())
+case("flatten", [r(3, 2, 4, 5)], lambda x: x.flatten(1))
+case("add", [r(3, 2, 4, 5), r(3, 2, 4, 5)], torch.add)
+case("dot", [r(3)], lambda x: (x * torch.tensor([2, -1, 0.5])).sum().view(1, 1))
+case("scaled", [r(3, 2, 4, 5)], lambda x: -1.5 * x)
 print(json.dumps(cases))
