@@ -257,7 +257,7 @@ private struct Probe {
         values: (0..<shape.count).map { index in
           if row.isDistinct, place == 0 { return Float(index * 37 % 241) / 16 - 7 }
           // Multiples of 1/8 plus 1/16 never sit within h of 0 or of ±0.5.
-          Float(Int(generator.next() >> 60) - 8) / 8 + 0.0625
+          return Float(Int(generator.next() >> 60) - 8) / 8 + 0.0625
         })
     }
     let shape = Probe(row.make(), operands, upstream: nil).output.shape

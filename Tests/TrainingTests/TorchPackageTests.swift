@@ -1,13 +1,11 @@
 import Foundation
 import Testing
 
-/// The tests of Scripts/torch, where this machine's `python3` has torch.
-@Suite(.enabled(if: TorchPackageTests.hasTorch, "python3 cannot import torch: the tests of Scripts/torch are skipped"))
-struct TorchPackageTests {
-  static let hasTorch = ((try? python("-c", "import torch").code) ?? 1) == 0
+/// This machine's `python3`, in the repository's folder.
+private enum Python {
+  static let hasTorch = ((try? run("-c", "import torch").code) ?? 1) == 0
 
-  /// Runs `python3` in the repository's folder.
-  private static func python(_ arguments: String...) throws -> (code: Int32, output: String) {
+  static func run(_ arguments: String...) throws -> (code: Int32, output: String) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = ["python3"] + arguments
@@ -21,9 +19,13 @@ struct TorchPackageTests {
     process.waitUntilExit()
     return (process.terminationStatus, output)
   }
+}
 
+/// The tests of Scripts/torch, where there is torch.
+@Suite(.enabled(if: Python.hasTorch, "python3 cannot import torch: the tests of Scripts/torch are skipped"))
+struct TorchPackageTests {
   @Test func packageAgreesWithTheReferences() throws {
-    let result = try Self.python("-m", "unittest", "discover", "-s", "Scripts/torch/tests")
+    let result = try Python.run("-m", "unittest", "discover", "-s", "Scripts/torch/tests")
     #expect(result.code == 0, "\(result.output)")
     #expect(result.output.contains("Ran ") && !result.output.contains("Ran 0 tests"))
   }
