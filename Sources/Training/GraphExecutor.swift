@@ -302,6 +302,7 @@ public final class GraphExecutor {
     var shares: [Tape.Variable] = []
     let variables = record(batch, training: false, movesStatistics: false, shares: &shares) { node, variables in
       visit?(tape.value(variables[node.id]))
+      if let operand = quadraticOperands[node.id], operand != variables[node.inputs[0]] { tape.release(operand) }
       for operand in Set(node.inputs) where lastReader[operand] == node.id {
         if case .input = graph.nodes[operand].operation { continue }
         tape.release(variables[operand])
