@@ -7,6 +7,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let protocols = [
   "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "outsourced", "pasnet", "pooling",
   "reshape", "rlwe", "store", "subsample-pad", "x2act",
@@ -30,6 +31,7 @@ let package = Package(
   products: [
     .executable(name: "polympc", targets: ["polympc"]),
     .library(name: "Networks", targets: ["Networks"]),
+    .library(name: "ONNX", targets: ["ONNX"]),
     .library(name: "Inference", targets: ["Inference"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Hardware", targets: ["Hardware"]),
@@ -38,6 +40,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
@@ -62,6 +65,7 @@ let package = Package(
       "MaterialStore", ["Randomness", "Rings", "Transport", .product(name: "GRDB", package: "GRDB.swift")]),
     library("TwoParty", ["Correlations", "Programs", "Randomness", "Rings", "Transport"]),
     library("Networks", ["Programs", "Randomness", "Rings"]),
+    library("ONNX", ["Networks", "Rings", protobuf]),
     library(
       "Inference",
       ["Correlations", "MaterialStore", "Networks", "Programs", "Randomness", "Rings", "Transport", "TwoParty"]),
@@ -86,8 +90,8 @@ let package = Package(
     .executableTarget(
       name: "polympc",
       dependencies: [
-        "Correlations", "Daemons", "Hardware", "Inference", "MaterialStore", "Networks", "Programs", "Randomness",
-        "Rings", "Tracing", "Training", "Transport", logging,
+        "Correlations", "Daemons", "Hardware", "Inference", "MaterialStore", "Networks", "ONNX", "Programs",
+        "Randomness", "Rings", "Tracing", "Training", "Transport", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -121,6 +125,13 @@ let package = Package(
       ]),
     tests("RTLTests", ["Hardware", "Randomness", "Rings"]),
     tests("TrainingTests", ["CKernels", "Networks", "Rings", "Training"], resources: [.copy("References")]),
+    tests(
+      "ONNXTests",
+      [
+        "Correlations", "Inference", "Lattice", "Networks", "ONNX", "Programs", "Randomness", "Rings", "TestSupport",
+        "Transport", protobuf,
+      ],
+      resources: [.copy("References")]),
     tests(
       "InferenceTests",
       [

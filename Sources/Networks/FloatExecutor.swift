@@ -136,9 +136,12 @@ public struct FloatExecutor: Sendable {
 
 extension LinearGeometry {
   /// The geometry of a convolution of a graph on a picture of the given shape.
-  init(_ spec: ConvolutionSpec, on from: TensorShape) {
+  public init(_ spec: ConvolutionSpec, on from: TensorShape) {
+    let window = spec.window
     self.init(
       inChannels: from.channels, outChannels: spec.outChannels, inHeight: from.height, inWidth: from.width,
-      kernel: spec.kernel, stride: spec.stride, padding: spec.padding, groups: spec.groups)
+      kernelHeight: window.kernelHeight, kernelWidth: window.kernelWidth, strideHeight: window.strideHeight,
+      strideWidth: window.strideWidth, padTop: window.padTop, padLeft: window.padLeft, padBottom: window.padBottom,
+      padRight: window.padRight, groups: spec.groups)
   }
 }

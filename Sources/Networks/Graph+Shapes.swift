@@ -89,8 +89,10 @@ extension Graph {
       else {
         throw invalid(index, "\(spec.groups) groups do not divide \(from.channels) and \(spec.outChannels) channels")
       }
-      let shape = try windowed(index, from, spec.outChannels, spec.kernel, spec.stride, spec.padding)
-      try checkWeights(index, [spec.outChannels, from.channels / spec.groups, spec.kernel, spec.kernel])
+      let window = spec.window
+      let shape = try windowed(index, from, spec.outChannels, window)
+      try checkWeights(
+        index, [spec.outChannels, from.channels / spec.groups, window.kernelHeight, window.kernelWidth])
       return shape
     case .linear(let outFeatures, _):
       guard from.height == 1, from.width == 1 else {
@@ -164,14 +166,27 @@ extension Graph {
   private func windowed(
     _ index: Int, _ from: TensorShape, _ channels: Int, _ kernel: Int, _ stride: Int, _ padding: Int
   ) throws -> TensorShape {
-    guard (1...4096).contains(kernel), (1...4096).contains(stride), (0...4096).contains(padding) else {
+    try windowed(index, from, channels, ConvolutionWindow(kernel: kernel, stride: stride, padding: padding))
+  }
+
+  private func windowed(
+    _ index: Int, _ from: TensorShape, _ channels: Int, _ window: ConvolutionWindow
+  ) throws -> TensorShape {
+    let positive = [window.kernelHeight, window.kernelWidth, window.strideHeight, window.strideWidth]
+    let padding = [window.padTop, window.padBottom, window.padLeft, window.padRight]
+    guard positive.allSatisfy((1...4096).contains), padding.allSatisfy((0...4096).contains) else {
       throw invalid(index, "its kernel, stride or padding is out of range")
     }
-    guard kernel <= from.height + 2 * padding, kernel <= from.width + 2 * padding else {
-      throw invalid(index, "its window of \(kernel) does not fit a picture of \(from.height)x\(from.width)")
+    let height = from.height + window.padTop + window.padBottom
+    let width = from.width + window.padLeft + window.padRight
+    guard window.kernelHeight <= height, window.kernelWidth <= width else {
+      throw invalid(
+        index,
+        "its window of \(window.kernelHeight)x\(window.kernelWidth) does not fit a picture of "
+          + "\(from.height)x\(from.width)")
     }
     return TensorShape(
-      channels: channels, height: (from.height + 2 * padding - kernel) / stride + 1,
-      width: (from.width + 2 * padding - kernel) / stride + 1)
+      channels: channels, height: (height - window.kernelHeight) / window.strideHeight + 1,
+      width: (width - window.kernelWidth) / window.strideWidth + 1)
   }
 }

@@ -72,6 +72,8 @@ public struct Graph: Codable, Hashable, Sendable {
   public var nodes: [Node]
   /// Names of the output's elements; may be empty.
   public var classes: [String]
+  /// What the data owner does to the output; nil where the values are wanted as they are.
+  public var finish: OutputFinish?
 
   /// Makes a graph of the given nodes; nothing is checked yet.
   public init(

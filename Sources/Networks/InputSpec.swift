@@ -12,16 +12,21 @@ public struct InputSpec: Codable, Hashable, Sendable {
   public var outputFractionBits: Int
   /// Names of the output's elements; may be empty.
   public var classes: [String]
+  /// What the data owner does to the output; nil where the values are wanted as they are.
+  public var finish: OutputFinish?
 
   /// Describes an input.
   public init(
-    shape: TensorShape, normalization: InputNormalization, fractionBits: Int, outputFractionBits: Int, classes: [String]
+    shape: TensorShape, normalization: InputNormalization, fractionBits: Int, outputFractionBits: Int,
+    classes: [String],
+    finish: OutputFinish? = nil
   ) {
     self.shape = shape
     self.normalization = normalization
     self.fractionBits = fractionBits
     self.outputFractionBits = outputFractionBits
     self.classes = classes
+    self.finish = finish
   }
 
   /// The normalised values of one raw sample, CHW.

@@ -1,19 +1,59 @@
-/// A convolution with a square kernel; the weights are `[outChannels][inChannels / groups][kernel][kernel]`.
+/// The window of a convolution, in rows and columns of pixels.
+public struct ConvolutionWindow: Codable, Hashable, Sendable {
+  /// Sides of the kernel.
+  public var kernelHeight, kernelWidth: Int
+  /// Distance between windows.
+  public var strideHeight, strideWidth: Int
+  /// Zeros added on each side.
+  public var padTop, padLeft, padBottom, padRight: Int
+
+  /// Describes a window.
+  public init(
+    kernelHeight: Int, kernelWidth: Int, strideHeight: Int = 1, strideWidth: Int = 1, padTop: Int = 0,
+    padLeft: Int = 0, padBottom: Int = 0, padRight: Int = 0
+  ) {
+    self.kernelHeight = kernelHeight
+    self.kernelWidth = kernelWidth
+    self.strideHeight = strideHeight
+    self.strideWidth = strideWidth
+    self.padTop = padTop
+    self.padLeft = padLeft
+    self.padBottom = padBottom
+    self.padRight = padRight
+  }
+
+  /// A square window with the same padding on all sides.
+  public init(kernel: Int, stride: Int, padding: Int) {
+    self.init(
+      kernelHeight: kernel, kernelWidth: kernel, strideHeight: stride, strideWidth: stride, padTop: padding,
+      padLeft: padding, padBottom: padding, padRight: padding)
+  }
+
+  /// Pixels of the kernel.
+  public var taps: Int { kernelHeight * kernelWidth }
+  /// Whether both directions and all sides are alike.
+  public var isSquare: Bool { self == ConvolutionWindow(kernel: kernelHeight, stride: strideHeight, padding: padTop) }
+}
+
+/// A convolution; the weights are `[outChannels][inChannels / groups][kernelHeight][kernelWidth]`.
 public struct ConvolutionSpec: Codable, Hashable, Sendable {
   /// Channels made.
   public var outChannels: Int
-  /// Side of the kernel.
+  /// Side of the kernel, where there is no ``rectangle``.
   public var kernel: Int
-  /// Distance between windows, in both directions.
+  /// Distance between windows, in both directions, where there is no ``rectangle``.
   public var stride: Int
-  /// Zeros added on each of the four sides.
+  /// Zeros added on each of the four sides, where there is no ``rectangle``.
   public var padding: Int
   /// Groups into which the channels are split; `1` is a dense convolution.
   public var groups: Int
   /// Whether a bias per output channel is added.
   public var bias: Bool
+  /// The window where it is not square or its sides are padded differently; it then stands for `kernel`, `stride` and
+  /// `padding`. Nil in square convolutions, whose files are as they were before there were others.
+  public private(set) var rectangle: ConvolutionWindow?
 
-  /// Describes a convolution.
+  /// Describes a convolution with a square window.
   public init(outChannels: Int, kernel: Int, stride: Int = 1, padding: Int = 0, groups: Int = 1, bias: Bool = true) {
     self.outChannels = outChannels
     self.kernel = kernel
@@ -21,6 +61,19 @@ public struct ConvolutionSpec: Codable, Hashable, Sendable {
     self.padding = padding
     self.groups = groups
     self.bias = bias
+  }
+
+  /// Describes a convolution with any window.
+  public init(outChannels: Int, window: ConvolutionWindow, groups: Int = 1, bias: Bool = true) {
+    self.init(
+      outChannels: outChannels, kernel: window.kernelHeight, stride: window.strideHeight, padding: window.padTop,
+      groups: groups, bias: bias)
+    rectangle = window.isSquare ? nil : window
+  }
+
+  /// The window, square or not.
+  public var window: ConvolutionWindow {
+    rectangle ?? ConvolutionWindow(kernel: kernel, stride: stride, padding: padding)
   }
 }
 

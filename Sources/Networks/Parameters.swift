@@ -118,7 +118,7 @@ extension Graph {
       switch node.operation {
       case .convolution(let spec):
         result[ParameterKey(node.id, .weight)] = [
-          spec.outChannels, operand.channels / spec.groups, spec.kernel, spec.kernel,
+          spec.outChannels, operand.channels / spec.groups, spec.window.kernelHeight, spec.window.kernelWidth,
         ]
         if spec.bias { result[ParameterKey(node.id, .bias)] = [spec.outChannels] }
       case .linear(let outFeatures, let bias):

@@ -350,7 +350,7 @@ private struct Emitter {
     let program = Program(name: graph.name, steps: steps)
     let input = InputSpec(
       shape: graph.input, normalization: graph.inputNormalization, fractionBits: solver.options.inputBits,
-      outputFractionBits: program.output.fractionBits, classes: graph.classes)
+      outputFractionBits: program.output.fractionBits, classes: graph.classes, finish: graph.finish)
     let plan = Plan(program: program, input: input, expectedFailures: failures)
     return PlannedModel(plan: plan, quantized: quantized, details: details)
   }

@@ -3,6 +3,7 @@ import Foundation
 /// The few real functions that Swift's standard library leaves to the C library.
 enum Scalar {
   static func sqrt(_ x: Double) -> Double { x.squareRoot() }
+  static func exp(_ x: Double) -> Double { Foundation.exp(x) }
   static func log(_ x: Double) -> Double { Foundation.log(x) }
   static func log2(_ x: Double) -> Double { Foundation.log2(x) }
   static func cos(_ x: Double) -> Double { Foundation.cos(x) }

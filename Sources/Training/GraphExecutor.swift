@@ -350,9 +350,7 @@ public final class GraphExecutor {
       case .input: variables.append(tape.leaf(batch))
       case .convolution(let spec):
         let from = shapes[node.inputs[0]]
-        let geometry = LinearGeometry(
-          inChannels: from.channels, outChannels: spec.outChannels, inHeight: from.height, inWidth: from.width,
-          kernel: spec.kernel, stride: spec.stride, padding: spec.padding, groups: spec.groups)
+        let geometry = LinearGeometry(spec, on: from)
         variables.append(tape.apply(.convolution(geometry), operands + parameters(.weight, .bias)))
       case .linear: variables.append(tape.apply(.linear, operands + parameters(.weight, .bias)))
       case .batchNorm(let epsilon, let momentum): variables.append(normalize(epsilon, momentum))

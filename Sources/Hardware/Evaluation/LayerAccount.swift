@@ -49,7 +49,7 @@ extension LayerAccount {
       guard let scope = scope(node.operation) else { return account }
       var values = ["B": batch, "n": from.count, "outputs": shapes[node.id].count, "inChannels": from.channels]
       switch node.operation {
-      case .convolution(let spec): values["taps"] = spec.kernel * spec.kernel
+      case .convolution(let spec): values["taps"] = spec.window.taps
       case .linear: values["taps"] = 1
       case .maxPool(let kernel, let stride, _): (values["taps"], values["strides"]) = (kernel * kernel, stride * stride)
       default: break

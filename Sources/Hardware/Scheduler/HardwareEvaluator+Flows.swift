@@ -56,7 +56,7 @@ extension HardwareEvaluator {
   private func accountSymbols(_ node: Node, _ from: TensorShape, _ to: TensorShape) -> [String: Int] {
     var values = ["B": batch, "n": from.count, "outputs": to.count, "inChannels": from.channels]
     switch node.operation {
-    case .convolution(let spec): values["taps"] = spec.kernel * spec.kernel
+    case .convolution(let spec): values["taps"] = spec.window.taps
     case .linear: values["taps"] = 1
     case .maxPool(let kernel, let stride, _): (values["taps"], values["strides"]) = (kernel * kernel, stride * stride)
     default: break
@@ -71,7 +71,7 @@ extension HardwareEvaluator {
     let data = 4 * 2 * (from.count + to.count) * batch
     let weights: Int
     switch node.operation {
-    case .convolution(let spec): weights = to.channels * from.channels / spec.groups * spec.kernel * spec.kernel
+    case .convolution(let spec): weights = to.channels * from.channels / spec.groups * spec.window.taps
     case .linear: weights = to.count * from.count
     default: weights = 0
     }
@@ -82,7 +82,8 @@ extension HardwareEvaluator {
 
   private static func window(_ operation: Operation) -> RowWindow {
     switch operation {
-    case .convolution(let spec): RowWindow(kernel: spec.kernel, stride: spec.stride, padding: spec.padding)
+    case .convolution(let spec):
+      RowWindow(kernel: spec.window.kernelHeight, stride: spec.window.strideHeight, padding: spec.window.padTop)
     case .maxPool(let kernel, let stride, let padding), .averagePool(let kernel, let stride, let padding):
       RowWindow(kernel: kernel, stride: stride, padding: padding)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)

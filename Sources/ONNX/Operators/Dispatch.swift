@@ -1,0 +1,84 @@
+import Networks
+
+extension Lowering {
+  /// Lowers one node: folds it where all operands are constants, and otherwise makes layers of it.
+  ///
+  /// - Throws: ``Refusal``, or ``ONNXError`` for a tensor that cannot be decoded.
+  mutating func lower(_ node: OperatorNode) throws {
+    guard node.domain.isEmpty else {
+      throw Refusal("operators of the domain \(ONNXError.shown(node.domain)) are unknown", "use ONNX's own operators")
+    }
+    if let folded = try fold(node) {
+      guard folded.count == node.outputs.count else { throw Refusal("it has another number of outputs") }
+      for (name, tensor) in zip(node.outputs, folded) where !name.isEmpty { values[name] = .constant(tensor) }
+      return
+    }
+    for (index, name) in node.inputs.enumerated() where !name.isEmpty {
+      if case .finished(let finish, _) = try value(node, index), !["Identity", "Cast"].contains(node.type) {
+        throw Refusal(
+          "it reads the result of a \(finish.rawValue)", "only the network's output may be a \(finish.rawValue)")
+      }
+    }
+    let result = try layer(node)
+    guard let first = node.outputs.first, !first.isEmpty else { throw Refusal("it has no output") }
+    for name in node.outputs.dropFirst() where readers[name, default: 0] > 0 {
+      throw Refusal("its second output is read", "use the first output only")
+    }
+    values[first] = result
+  }
+
+  private mutating func layer(_ node: OperatorNode) throws -> Value {
+    switch node.type {
+    case "Conv": .tensor(try convolution(node))
+    case "Gemm": .tensor(try gemm(node))
+    case "MatMul": .tensor(try matMul(node))
+    case "BatchNormalization": .tensor(try batchNormalization(node))
+    case "Relu", "LeakyRelu", "PRelu", "Abs", "Clip", "HardSigmoid": try activation(node)
+    case "Max", "Min": try extremum(node)
+    case "MaxPool", "GlobalMaxPool": .tensor(try maxPool(node))
+    case "AveragePool": .tensor(try averagePool(node))
+    case "GlobalAveragePool": .tensor(try globalAveragePool(node))
+    case "ReduceMean", "ReduceSum": try reduction(node)
+    case "Add", "Sub", "Sum", "Mean": try sum(node)
+    case "Mul": try product(node)
+    case "Div": try quotient(node)
+    case "Neg": try scaled(node, -1)
+    case "Pow": try power(node)
+    case "Concat": .tensor(try concatenation(node))
+    case "Pad": try border(node)
+    case "Slice", "Gather", "Split": .tensor(try selection(node))
+    case "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile": try reshaping(node)
+    case "Identity", "Dropout", "Cast", "CastLike": try passed(node)
+    case "Softmax", "LogSoftmax", "ArgMax": try finishing(node)
+    default: throw Self.unknown(node.type)
+    }
+  }
+
+  /// Why an operator without a private protocol is refused, and the usual remedy.
+  private static func unknown(_ type: String) -> Refusal {
+    switch type {
+    case "Sigmoid", "Tanh", "Gelu", "Erf", "Exp", "Log", "Sqrt", "Elu", "Selu", "Celu", "Softplus", "Softsign", "Mish",
+      "Swish", "HardSwish", "Reciprocal", "ThresholdedRelu", "Shrink":
+      return Refusal(
+        "no protocol computes it on shared values", "train with X2act (a quadratic) or ReLU in its place")
+    case "LRN", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
+      "MeanVarianceNormalization", "LpNormalization":
+      return Refusal(
+        "it divides by a number that depends on the input", "train with batch normalisation, or without it")
+    case "If", "Loop", "Scan":
+      return Refusal("a program's steps may not depend on data", "export the network unrolled")
+    case "LSTM", "GRU", "RNN":
+      return Refusal("its gates are sigmoids and products of hidden values", "use convolutions over the sequence")
+    case "ConvTranspose", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth":
+      return Refusal("no step enlarges or rearranges pictures", "choose an architecture without it")
+    case "Attention", "Einsum":
+      return Refusal("it multiplies two hidden tensors", "only products with constants and squares are computed")
+    case let type
+    where type.hasPrefix("QLinear") || type.contains("quantize") || type.contains("Quantize")
+      || type.hasSuffix("Integer"):
+      return Refusal("the network is quantised already", "import the float network; planning quantises it")
+    default:
+      return Refusal("the operator is unknown to this build", "replace it by operators that the documentation lists")
+    }
+  }
+}
