@@ -1,6 +1,7 @@
 import Foundation
 import Networks
 import Rings
+import SwiftProtobuf
 
 /// Writes the nodes of one graph. A tensor is a picture of four axes, or a vector of two; where a layer needs the other
 /// form, a reshape is put between.
@@ -35,7 +36,7 @@ struct GraphWriter {
   }
 
   /// Whether an operation reads a vector, a picture, or either (nil).
-  private static func needsVector(_ operation: Operation) -> Bool? {
+  private static func needsVector(_ operation: Networks.Operation) -> Bool? {
     switch operation {
     case .linear: true
     case .convolution, .maxPool, .averagePool, .globalAveragePool, .subsamplePad: false

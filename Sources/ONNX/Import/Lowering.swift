@@ -76,6 +76,10 @@ struct Lowering {
       let padded = try padded(tensor, border, name: node.inputs[index])
       values[node.inputs[index]] = .tensor(padded)
       return padded
+    case .selected(let tensor, let selection):
+      let part = try selected(tensor, selection, node.inputs[index])
+      values[node.inputs[index]] = .tensor(part)
+      return part
     case .constant: throw Refusal("its operand \(index) is a constant", "fold constants, for example with onnxsim")
     case .finished(let finish, _):
       throw Refusal(

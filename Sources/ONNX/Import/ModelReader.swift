@@ -8,7 +8,7 @@ struct ModelReader {
   /// Versions of the intermediate representation that are read: those of the committed schema (onnx 1.23).
   static let representations = 3...14
   /// Versions of the default operator set that are read.
-  static let opsets = 6...27
+  static let opsets = 6...28
   /// Nodes that a graph may have.
   static let maximumNodes = 65536
 
@@ -60,6 +60,7 @@ struct ModelReader {
     guard model.graph.sparseInitializer.isEmpty else {
       throw ONNXError.invalidGraph(reason: "it has sparse initializers; store them densely")
     }
+    try GraphCheck.run(model.graph)
     graph = model.graph
     metadata = model.metadataProps
     producer = ONNXError.shown(

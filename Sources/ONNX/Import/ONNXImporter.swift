@@ -28,9 +28,7 @@ public enum ONNXImporter {
       readers: [output: 1], hasBatchAxis: input.hasBatchAxis, batch: input.batch ?? 1,
       decoder: TensorDecoder(folder: reader.folder))
     for tensor in reader.graph.initializer where input.constants[tensor.name] == nil {
-      guard lowering.encoded.updateValue(tensor, forKey: tensor.name) == nil else {
-        throw ONNXError.invalidGraph(reason: "two initializers are named \(ONNXError.shown(tensor.name))")
-      }
+      lowering.encoded[tensor.name] = tensor
     }
     // From here on only the table holds the encoded tensors, so each is freed once it is decoded.
     reader.graph.initializer = []
@@ -84,6 +82,7 @@ public enum ONNXImporter {
       case .tensor(let tensor): last = tensor
       case .polynomial(let polynomial): last = try lowering.materialize(polynomial, name: output)
       case .bordered(let tensor, let border): last = try lowering.padded(tensor, border, name: output)
+      case .selected(let tensor, let selection): last = try lowering.selected(tensor, selection, output)
       case .finished(let finish, let tensor):
         last = tensor
         lowering.graph.finish = finish

@@ -94,6 +94,8 @@ enum Value {
   case polynomial(Polynomial)
   /// A picture with a border of zeros, not yet a layer.
   case bordered(SampleTensor, Border)
+  /// A part of a tensor, not yet a layer.
+  case selected(SampleTensor, Selection)
   /// The network's output but for what its reader does.
   case finished(OutputFinish, SampleTensor)
   /// Refused, or made of what was refused.

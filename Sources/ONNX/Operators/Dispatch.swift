@@ -19,8 +19,12 @@ extension Lowering {
           "it reads the result of a \(finish.rawValue)", "only the network's output may be a \(finish.rawValue)")
       }
     }
-    let result = try layer(node)
     guard let first = node.outputs.first, !first.isEmpty else { throw Refusal("it has no output") }
+    if ["Slice", "Gather", "Split"].contains(node.type) {
+      for (name, part) in zip(node.outputs, try selection(node)) where !name.isEmpty { values[name] = part }
+      return
+    }
+    let result = try layer(node)
     for name in node.outputs.dropFirst() where readers[name, default: 0] > 0 {
       throw Refusal("its second output is read", "use the first output only")
     }
@@ -46,7 +50,6 @@ extension Lowering {
     case "Pow": try power(node)
     case "Concat": .tensor(try concatenation(node))
     case "Pad": try border(node)
-    case "Slice", "Gather", "Split": .tensor(try selection(node))
     case "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile": try reshaping(node)
     case "Identity", "Dropout", "Cast", "CastLike": try passed(node)
     case "Softmax", "LogSoftmax", "ArgMax": try finishing(node)

@@ -7,12 +7,18 @@ extension Lowering {
   mutating func convolution(_ node: OperatorNode) throws -> SampleTensor {
     var border = Border()
     let source: SampleTensor
-    if case .bordered(let tensor, let zeros) = try value(node, 0) {
-      (source, border) = (tensor, zeros)
-    } else {
-      source = try tensor(node)
+    var weights = try constant(node, 1, "weights")
+    let groups = try node.int("group", 1)
+    switch try value(node, 0) {
+    case .bordered(let tensor, let zeros): (source, border) = (tensor, zeros)
+    case .selected(let tensor, let selection):
+      if groups == 1, let widened = Self.widened(weights, tensor, selection) {
+        (source, weights) = (tensor, widened)
+      } else {
+        source = try self.tensor(node)
+      }
+    default: source = try tensor(node)
     }
-    let weights = try constant(node, 1, "weights")
     guard hasBatchAxis, source.dims.count == weights.dims.count - 1, (2...3).contains(source.dims.count),
       case .floats = weights.elements
     else {
@@ -22,7 +28,6 @@ extension Lowering {
     }
     let geometry = try WindowAttributes(
       node, shape: Array(weights.dims.dropFirst(2)), picture: Array(source.dims.dropFirst()))
-    let groups = try node.int("group", 1)
     guard groups >= 1, weights.dims[0] >= 1, weights.dims[0] % groups == 0, source.dims[0] % groups == 0,
       weights.dims[1] == source.dims[0] / groups
     else { throw Refusal("its weights do not fit \(source.dims[0]) channels in \(groups) groups") }

@@ -214,30 +214,6 @@ extension Lowering {
     return border.isEmpty ? .tensor(result) : .bordered(result, border)
   }
 
-  /// A part of a tensor: refused but for the whole.
-  mutating func selection(_ node: OperatorNode) throws -> SampleTensor {
-    let source = try tensor(node)
-    let full = fullDims(source)
-    if node.type == "Slice" {
-      let ranges = try sliceRanges(node, full)
-      if ranges.allSatisfy({ $0.step == 1 && $0.count == full[$0.axis] }) { return source }
-      // Every n-th pixel from the first on, in both directions.
-      let lead = hasBatchAxis ? 1 : 0
-      let steps = Dictionary(uniqueKeysWithValues: ranges.map { ($0.axis - lead, $0) })
-      if source.dims.count == 3, let rows = steps[1], let columns = steps[2], rows.step == columns.step,
-        rows.start == 0, columns.start == 0, (1...64).contains(rows.step),
-        rows.count == (source.dims[1] + rows.step - 1) / rows.step,
-        columns.count == (source.dims[2] + rows.step - 1) / rows.step,
-        ranges.allSatisfy({ $0.axis > lead || ($0.step == 1 && $0.count == full[$0.axis]) })
-      {
-        return try append(
-          .subsamplePad(stride: rows.step, before: 0, after: 0), node.name, [source.node],
-          [source.dims[0], rows.count, columns.count])
-      }
-    }
-    throw Refusal("it takes a part of a hidden tensor", "let the layer before it make that part only")
-  }
-
   // MARK: Passing on
 
   mutating func passed(_ node: OperatorNode) throws -> Value {

@@ -13,8 +13,8 @@ struct TensorDecoder {
   func decode(_ proto: Onnx_TensorProto) throws -> DenseTensor {
     let name = ONNXError.shown(proto.name)
     let dims = try dims(proto, name)
-    guard let type = Onnx_TensorProto.DataType(rawValue: Int(proto.dataType)), let width = Self.bits(type) else {
-      throw ONNXError.invalidTensor(name: name, reason: "its element type \(proto.dataType) is not numeric")
+    guard let type = Onnx_TensorProto.DataType(rawValue: Int(proto.dataType)), let encoding = ElementEncoding(type) else {
+      throw ONNXError.invalidTensor(name: name, reason: "its element type \(proto.dataType) is not one of real numbers")
     }
     guard !proto.hasSegment else {
       throw ONNXError.invalidTensor(name: name, reason: "it is one segment of several; save it whole")
@@ -22,18 +22,18 @@ struct TensorDecoder {
     let count = dims.reduce(1, *)
     if proto.hasDataLocation, proto.dataLocation == .external {
       guard let folder else { throw ONNXError.externalData(tensor: name, reason: "this file has no folder beside it") }
-      let bytes = try ExternalData(proto, name, folder: folder).read(count: (count * width + 7) / 8)
-      return try tensor(type, dims, bytes: bytes)
+      let bytes = try ExternalData(proto, name, folder: folder).read(count: encoding.bytes(count))
+      return tensor(encoding, dims, bytes: bytes)
     }
     if proto.hasRawData {
       let bytes = proto.rawData
-      guard bytes.count == (count * width + 7) / 8 else {
+      guard bytes.count == encoding.bytes(count) else {
         throw ONNXError.invalidTensor(
-          name: name, reason: "it has \(bytes.count) bytes of raw data, and its shape needs \((count * width + 7) / 8)")
+          name: name, reason: "it has \(bytes.count) bytes of raw data, and its shape needs \(encoding.bytes(count))")
       }
-      return try tensor(type, dims, bytes: bytes)
+      return tensor(encoding, dims, bytes: bytes)
     }
-    return try typed(proto, type, dims, count, name)
+    return try typed(proto, type, encoding, dims, count, name)
   }
 
   private func dims(_ proto: Onnx_TensorProto, _ name: String) throws -> [Int] {
@@ -47,21 +47,9 @@ struct TensorDecoder {
     return dims
   }
 
-  /// Bits of an element in raw data; nil for strings, complex numbers and formats without a float32 equal here.
-  private static func bits(_ type: Onnx_TensorProto.DataType) -> Int? {
-    switch type {
-    case .int4, .uint4: 4
-    case .int8, .uint8, .bool: 8
-    case .int16, .uint16, .float16, .bfloat16: 16
-    case .int32, .uint32, .float: 32
-    case .int64, .uint64, .double: 64
-    default: nil
-    }
-  }
-
   // MARK: Raw bytes
 
-  private func tensor(_ type: Onnx_TensorProto.DataType, _ dims: [Int], bytes: Data) throws -> DenseTensor {
+  private func tensor(_ encoding: ElementEncoding, _ dims: [Int], bytes: Data) -> DenseTensor {
     let count = dims.reduce(1, *)
     return bytes.withUnsafeBytes { raw in
       func integers<Value: FixedWidthInteger>(_ type: Value.Type) -> DenseTensor {
@@ -83,72 +71,79 @@ struct TensorDecoder {
         }
         return DenseTensor(dims, floats: values)
       }
-      switch type {
-      case .float: return floats(UInt32.self) { Float(bitPattern: $0) }
-      case .double: return floats(UInt64.self) { Float(Double(bitPattern: $0)) }
-      case .float16: return floats(UInt16.self) { Float(Float16(bitPattern: $0)) }
-      case .bfloat16: return floats(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
-      case .int8: return integers(Int8.self)
-      case .uint8, .bool: return integers(UInt8.self)
-      case .int16: return integers(Int16.self)
-      case .uint16: return integers(UInt16.self)
-      case .int32: return integers(Int32.self)
-      case .uint32: return integers(UInt32.self)
-      case .int64, .uint64: return integers(Int64.self)
-      case .int4, .uint4: return DenseTensor(dims, integers: Self.nibbles(raw, count, signed: type == .int4))
-      default: preconditionFailure("refused before")
+      switch encoding {
+      case .real(.single): return floats(UInt32.self) { Float(bitPattern: $0) }
+      case .real(.double): return floats(UInt64.self) { Float(Double(bitPattern: $0)) }
+      case .real(.half): return floats(UInt16.self) { Float(Float16(bitPattern: $0)) }
+      case .real(.brain): return floats(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+      case .small(let float):
+        return DenseTensor(dims, floats: (0..<count).map { float.value(Self.code(raw, $0, bits: float.bits)) })
+      case .integer(8, let isSigned): return isSigned ? integers(Int8.self) : integers(UInt8.self)
+      case .integer(16, let isSigned): return isSigned ? integers(Int16.self) : integers(UInt16.self)
+      case .integer(32, let isSigned): return isSigned ? integers(Int32.self) : integers(UInt32.self)
+      case .integer(64, _): return integers(Int64.self)
+      case .integer(let bits, let isSigned):
+        return DenseTensor(
+          dims, integers: (0..<count).map { Self.signed(Self.code(raw, $0, bits: bits), bits: bits, isSigned) })
       }
     }
   }
 
-  /// Two elements a byte, the first in the low half.
-  private static func nibbles(_ bytes: UnsafeRawBufferPointer, _ count: Int, signed: Bool) -> [Int64] {
-    (0..<count).map { index in
-      let nibble = Int64(bytes[index / 2] >> (index % 2 == 0 ? 0 : 4)) & 15
-      return signed && nibble > 7 ? nibble - 16 : nibble
-    }
+  /// An element of 2 to 8 bits of a stream of bits, the first in the lowest ones.
+  private static func code(_ bytes: UnsafeRawBufferPointer, _ index: Int, bits: Int) -> UInt8 {
+    let (byte, shift) = (index * bits / 8, index * bits % 8)
+    var pair = UInt16(bytes[byte])
+    if shift + bits > 8 { pair |= UInt16(bytes[byte + 1]) << 8 }
+    return UInt8(truncatingIfNeeded: pair >> UInt16(shift)) & UInt8(truncatingIfNeeded: 1 << bits - 1)
+  }
+
+  private static func signed(_ code: UInt8, bits: Int, _ isSigned: Bool) -> Int64 {
+    let value = Int64(code)
+    return isSigned && value >> Int64(bits - 1) == 1 ? value - 1 << Int64(bits) : value
   }
 
   // MARK: Typed fields
 
   private func typed(
-    _ proto: Onnx_TensorProto, _ type: Onnx_TensorProto.DataType, _ dims: [Int], _ count: Int, _ name: String
+    _ proto: Onnx_TensorProto, _ type: Onnx_TensorProto.DataType, _ encoding: ElementEncoding, _ dims: [Int],
+    _ count: Int, _ name: String
   ) throws -> DenseTensor {
     func check(_ found: Int, _ wanted: Int) throws {
       guard found == wanted else {
         throw ONNXError.invalidTensor(name: name, reason: "it has \(found) values, and its shape needs \(wanted)")
       }
     }
-    switch type {
-    case .float:
+    switch encoding {
+    case .real(.single):
       try check(proto.floatData.count, count)
       return DenseTensor(dims, floats: proto.floatData)
-    case .double:
+    case .real(.double):
       try check(proto.doubleData.count, count)
       return DenseTensor(dims, floats: proto.doubleData.map { Float($0) })
-    case .float16, .bfloat16:
+    case .real(let real):
       try check(proto.int32Data.count, count)
       return DenseTensor(
         dims,
         floats: proto.int32Data.map {
           let bits = UInt16(truncatingIfNeeded: $0)
-          return type == .float16 ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
+          return real == .half ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
         })
-    case .int64:
+    case .integer(64, true):
       try check(proto.int64Data.count, count)
       return DenseTensor(dims, integers: proto.int64Data)
-    case .uint32, .uint64:
+    case .integer(64, false), .integer(32, false):
       try check(proto.uint64Data.count, count)
       return DenseTensor(dims, integers: proto.uint64Data.map { Int64(truncatingIfNeeded: $0) })
-    case .int4, .uint4:
-      try check(proto.int32Data.count, (count + 1) / 2)
-      let bytes = proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }
-      return bytes.withUnsafeBytes {
-        DenseTensor(dims, integers: Self.nibbles($0, count, signed: type == .int4))
-      }
-    default:
+    case .integer(let bits, _) where bits >= 8:
       try check(proto.int32Data.count, count)
       return DenseTensor(dims, integers: proto.int32Data.map { Int64($0) })
+    case .small(let float) where float.bits >= 6:
+      // An element an entry, also where raw data would pack them.
+      try check(proto.int32Data.count, count)
+      return DenseTensor(dims, floats: proto.int32Data.map { float.value(UInt8(truncatingIfNeeded: $0)) })
+    case .integer, .small:
+      try check(proto.int32Data.count, encoding.bytes(count))
+      return tensor(encoding, dims, bytes: Data(proto.int32Data.map { UInt8(truncatingIfNeeded: $0) }))
     }
   }
 }
