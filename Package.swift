@@ -149,7 +149,7 @@ let package = Package(
     tests(
       "EndToEndTests",
       [
-        "Daemons", "Hardware", "Networks", "Programs", "Rings", "TestSupport", "Tracing", "Training", "Transport",
-        "polympc",
+        "Daemons", "Hardware", "Networks", "ONNX", "Programs", "Rings", "TestSupport", "Tracing", "Training",
+        "Transport", "polympc",
       ]),
   ])

@@ -28,6 +28,11 @@ public struct InputNormalization: Codable, Hashable, Sendable {
       deviation: [Float](repeating: 1 / magnitude, count: channels))
   }
 
+  /// Whether raw values are the input themselves.
+  public var isIdentity: Bool {
+    mean.allSatisfy { $0 == 0 } && deviation.allSatisfy { abs($0 * pixelMaximum - 1) < 1e-6 }
+  }
+
   /// The normalised value of one raw value of a channel.
   public func apply(_ raw: Float, channel: Int) -> Float { (raw / pixelMaximum - mean[channel]) / deviation[channel] }
 

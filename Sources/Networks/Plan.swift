@@ -140,6 +140,12 @@ public struct Plan: Codable, Hashable, Sendable {
     return (scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }, scores)
   }
 
+  /// Scores after the softmax with which the network ends, if it does. An index of the greatest is the label already.
+  public func finished(_ scores: [Double]) -> [Double] {
+    guard let finish = input.finish, finish != .argMax, !scores.isEmpty else { return scores }
+    return finish.apply(scores)
+  }
+
   /// The bytes over which the plan's digest is taken: JSON with sorted keys.
   public func canonicalBytes() throws -> [UInt8] { try CanonicalJSON.encode(self) }
 

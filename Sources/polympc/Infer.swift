@@ -12,7 +12,8 @@ struct Infer: ParsableCommand {
       Reads PNG, NumPy (.npy, one sample or several), IDX (the format of MNIST, also
       .gz) and CSV files (values of a sample a row, with or without its label behind
       them, also .gz). Integers are pixels in the network's units, floating-point
-      numbers lie in 0...1.
+      numbers lie in 0...1, or are the network's input where it has no pixels. A
+      softmax at the network's end is computed here, on the scores.
 
       Examples:
         polympc infer --control data-owner.sock digit.png

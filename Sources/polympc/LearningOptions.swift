@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 public import Networks
+import ONNX
 public import Programs
 import Rings
 public import Training
@@ -208,6 +209,12 @@ extension TrainingConfiguration {
 }
 
 extension Parameters {
+  /// What a file has for a graph: a model, or tensors by name.
+  static func start(_ path: String, for graph: Graph) throws -> Parameters {
+    guard path.hasSuffix(".safetensors") else { return byName(try ModelFile.load(from: path), for: graph) }
+    return try Safetensors.partial(for: graph, from: Safetensors.load(path: path))
+  }
+
   /// The parameters of another network whose layers have the same names, by this graph's nodes.
   static func byName(_ file: ModelFile, for graph: Graph) -> Parameters {
     let nodes = Dictionary(graph.nodes.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first })

@@ -6,6 +6,8 @@ struct OnlinePrediction {
   var bytesSent: Int
   var bytesReceived: Int
   var rounds: Int
+  /// Units of every kind of material that are consumed.
+  var material: [String: Int]
 
   /// - Throws: `HardwareError` where a step has no descriptor.
   init(_ program: Program, batch: Int) throws {
@@ -14,6 +16,7 @@ struct OnlinePrediction {
     bytesSent = cost.total.traffic(from: .dataOwner, to: .modelOwner).totalBytes
     bytesReceived = cost.total.traffic(from: .modelOwner, to: .dataOwner).totalBytes
     rounds = cost.rounds(.modelOwner, .dataOwner)
+    material = cost.total.consumed.filter { $0.value > 0 }
   }
 }
 
@@ -31,5 +34,26 @@ struct PreparationPrediction: Encodable {
     }
     bytesToModelOwner = each(.dataOwner, .modelOwner)
     bytesToDataOwner = each(.modelOwner, .dataOwner)
+  }
+}
+
+/// What the hardware model says of this project's own protocol on a pair of hosts or boards.
+struct LatencyPrediction: Encodable {
+  var device: String
+  var link: String
+  var querySeconds: Double
+  var preparationSeconds: Double
+
+  /// - Throws: `HardwareError` where device or link is unknown.
+  init(_ program: Program, device: String, link: String?) throws {
+    var models = try HwModels()
+    func seconds(_ phase: CostPhase) throws -> HardwareEvaluation {
+      try models.evaluator(protocolName: "rlwe", device: device, link: link, phase: phase).evaluate(program)
+    }
+    let (query, preparation) = (try seconds(.online), try seconds(.offline))
+    self.device = query.device
+    self.link = query.link
+    querySeconds = query.total.latency
+    preparationSeconds = preparation.total.latency
   }
 }

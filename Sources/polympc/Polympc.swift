@@ -20,8 +20,9 @@ struct Polympc: ParsableCommand {
       """,
     version: "polympc \(BuildVersion.number)",
     subcommands: [
-      Keygen.self, Train.self, Search.self, Finetune.self, Evaluate.self, ReportCommand.self, Inspect.self,
-      Export.self, Share.self, Dealer.self, Party.self, Infer.self, Preprocess.self, Store.self, Bench.self, Hw.self,
+      Keygen.self, Train.self, Search.self, Finetune.self, Evaluate.self, ReportCommand.self, Import.self,
+      Check.self, Inspect.self, Export.self, Share.self, Dealer.self, Party.self, Infer.self, Preprocess.self,
+      Store.self, Bench.self, Hw.self,
     ])
 
   /// Sets the allocator up, then parses and runs.

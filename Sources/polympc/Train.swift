@@ -40,7 +40,9 @@ struct Train: ParsableCommand {
   @Option(help: "Pooling between layers: average or maximum.")
   var pooling: PoolingChoice?
 
-  @Option(help: ArgumentHelp("Start from this model's weights, by the names of layers.", valueName: "model"))
+  @Option(
+    help: ArgumentHelp(
+      "Start from the weights of this model or .safetensors file, by the names of layers.", valueName: "file"))
   var from: String?
 
   @Option(help: "Epochs over which ReLU gives way to the quadratic.")
@@ -80,7 +82,7 @@ struct Train: ParsableCommand {
       }
       try configuration.validate()
       let graph = try configuration.makeGraph()
-      let initial = try from.map { Parameters.byName(try ModelFile.load(from: $0), for: graph) }
+      let initial = try from.map { try Parameters.start($0, for: graph) }
       try Session(command: "train", options: options, output: output).run(
         configuration: configuration, graph: graph, initial: initial,
         teacher: teacherFile.map { Teacher(graph: $0.graph, parameters: $0.parameters) })

@@ -17,7 +17,8 @@ struct BackendTests {
     if text != stored {
       let new = root.appendingPathComponent(".build/BackendCases.md")
       try text.write(to: new, atomically: true, encoding: .utf8)
-      Issue.record("BackendCases.md is not what happens: compare it with .build/BackendCases.md, and replace it if right")
+      Issue.record(
+        "BackendCases.md is not what happens: compare it with .build/BackendCases.md, and replace it if right")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Networks
+import ONNX
 import Testing
 
 @Suite("Random networks that NumPy computed")

@@ -43,6 +43,8 @@ public struct NetworkDescription: Codable, Sendable, Equatable {
   public var outputs: Int
   /// What a result tells.
   public var reveals: Revelation
+  /// What the data owner does to the output; nil where scores are the output as it is.
+  public var finish: OutputFinish?
   /// Samples that one query may have.
   public var maximumBatch: Int
 }
@@ -53,7 +55,8 @@ public struct Prediction: Codable, Sendable, Equatable {
   public var label: Int
   /// Name of that class, where the network has names.
   public var name: String?
-  /// The output of the network, in its own units; empty where the plan reveals labels only.
+  /// The output of the network, in its own units, after a softmax where the network ends in one; empty where the plan
+  /// reveals labels only.
   public var scores: [Double]
 
   /// Makes a prediction from what a plan says of an output (`Plan.result(of:)`).

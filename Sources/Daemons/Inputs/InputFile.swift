@@ -23,7 +23,8 @@ public struct InputSample: Sendable, Equatable {
 ///
 /// The format is found from the content, not from the name; IDX and CSV may be compressed by gzip. Integers are pixels
 /// in the network's own units (a digit of 0...16 stays 0...16), except in PNG files, whose full scale becomes the
-/// network's; floating-point numbers lie in 0...1 and are scaled to the network's units.
+/// network's; floating-point numbers lie in 0...1 and are scaled to the network's units, unless these are the network's
+/// input as it is.
 public struct InputFile: Sendable {
   /// Bytes that a file may have, also after decompression.
   public static let maximumBytes = 1 << 30

@@ -38,8 +38,9 @@ struct SampleBuilder {
     return InputSample(values: values, source: name(index), label: label)
   }
 
-  /// A sample of fractions 0...1 of the network's full scale.
+  /// A sample of fractions 0...1 of the network's full scale; where raw values are the network's input, of these.
   func sample(fractions values: [Float], index: Int?) throws -> InputSample {
+    if normalization.isIdentity { return try sample(raw: values, index: index) }
     let allowed = normalization.pixelMinimum / normalization.pixelMaximum...1
     for (position, value) in values.enumerated() where !(value.isFinite && allowed.contains(value)) {
       throw refuse(

@@ -59,7 +59,8 @@ public final class OutsourcedClient {
     let plan = file.plan
     return NetworkDescription(
       name: plan.program.name, input: plan.input.shape, normalization: plan.input.normalization,
-      classes: plan.input.classes, outputs: plan.classCount, reveals: plan.reveals, maximumBatch: Self.maximumBatch)
+      classes: plan.input.classes, outputs: plan.classCount, reveals: plan.reveals, finish: plan.input.finish,
+      maximumBatch: Self.maximumBatch)
   }
 
   /// Classifies samples privately.
@@ -121,9 +122,10 @@ public final class OutsourcedClient {
 }
 
 extension Plan {
-  /// The classification that a result stands for.
+  /// The classification that a result stands for. The label is that of the scores before a softmax, whose rounding could
+  /// make two of them equal.
   func prediction(output: [Int64]) -> Prediction {
     let (label, scores) = result(of: output)
-    return Prediction(label: label, scores: scores, classes: input.classes)
+    return Prediction(label: label, scores: finished(scores), classes: input.classes)
   }
 }

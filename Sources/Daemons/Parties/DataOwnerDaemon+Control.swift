@@ -24,7 +24,7 @@ extension DataOwnerDaemon: ControlResponder {
         NetworkDescription(
           name: plan.program.name, input: plan.input.shape, normalization: plan.input.normalization,
           classes: plan.input.classes, outputs: plan.classCount, reveals: plan.reveals,
-          maximumBatch: configuration.maximumBatch))
+          finish: plan.input.finish, maximumBatch: configuration.maximumBatch))
     case .status:
       let (waiting, prepared) = (queue.waiting, prepared)
       return .status(

@@ -204,7 +204,8 @@ extension Lowering {
     }
     return .tensor(
       try pointwise(
-        lower == 0 ? .clippedRelu(upper: bounds.upper) : .clip(lower: bounds.lower, upper: bounds.upper), node, operand))
+        lower == 0 ? .clippedRelu(upper: bounds.upper) : .clip(lower: bounds.lower, upper: bounds.upper), node, operand)
+    )
   }
 
   /// `max(x, c) = relu(x - c) + c`.

@@ -148,7 +148,8 @@ extension Lowering {
     let groups = isWhole ? source.dims[0] : 1
     guard taps <= Self.largestWindow, channels.count * source.dims[0] / groups * taps <= Self.largestMatrix else {
       throw Refusal(
-        "it takes a part of a hidden tensor that lies far from its border", "let the layer before it make that part only")
+        "it takes a part of a hidden tensor that lies far from its border",
+        "let the layer before it make that part only")
     }
     let window = ConvolutionWindow(
       kernelHeight: rows.kernel, kernelWidth: columns.kernel, strideHeight: rows.step, strideWidth: columns.step)

@@ -123,20 +123,33 @@ public enum Safetensors {
   /// - Throws: ``ONNXError/invalidSafetensors(reason:)`` naming the first that is missing or has another shape, or
   ///   `NetworksError`.
   public static func parameters(for graph: Graph, from tensors: [String: DenseTensor]) throws -> Parameters {
+    let result = try partial(for: graph, from: tensors)
+    let names = try names(of: graph)
+    for key in try graph.parameterShapes().keys.sorted() where result.values[key] == nil {
+      throw ONNXError.invalidSafetensors(reason: "the tensor \(ONNXError.shown(names[key]!)) is missing")
+    }
+    try result.validate(for: graph)
+    return result
+  }
+
+  /// The parameters of a graph that tensors have names of, for training to start from; further tensors are passed over.
+  ///
+  /// - Throws: ``ONNXError/invalidSafetensors(reason:)`` where there is none, or one has another shape.
+  public static func partial(for graph: Graph, from tensors: [String: DenseTensor]) throws -> Parameters {
     let names = try names(of: graph)
     var result = Parameters()
     for (key, shape) in try graph.parameterShapes().sorted(by: { $0.key < $1.key }) {
       let name = names[key]!
-      guard let tensor = tensors[name] else {
-        throw ONNXError.invalidSafetensors(reason: "the tensor \(ONNXError.shown(name)) is missing")
-      }
+      guard let tensor = tensors[name] else { continue }
       guard tensor.count == shape.reduce(1, *), tensor.dims.filter({ $0 != 1 }) == shape.filter({ $0 != 1 }) else {
         throw ONNXError.invalidSafetensors(
           reason: "the tensor \(ONNXError.shown(name)) has the shape \(tensor.dims), and the network needs \(shape)")
       }
       result.values[key] = tensor.floats
     }
-    try result.validate(for: graph)
+    guard !result.values.isEmpty else {
+      throw ONNXError.invalidSafetensors(reason: "none of its tensors has the name of a layer of \(graph.name)")
+    }
     return result
   }
 

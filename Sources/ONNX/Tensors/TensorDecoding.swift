@@ -13,7 +13,8 @@ struct TensorDecoder {
   func decode(_ proto: Onnx_TensorProto) throws -> DenseTensor {
     let name = ONNXError.shown(proto.name)
     let dims = try dims(proto, name)
-    guard let type = Onnx_TensorProto.DataType(rawValue: Int(proto.dataType)), let encoding = ElementEncoding(type) else {
+    guard let type = Onnx_TensorProto.DataType(rawValue: Int(proto.dataType)), let encoding = ElementEncoding(type)
+    else {
       throw ONNXError.invalidTensor(name: name, reason: "its element type \(proto.dataType) is not one of real numbers")
     }
     guard !proto.hasSegment else {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Hardware
 import Networks
+import ONNX
 import Programs
 
 /// Which network, and what stands in its layers.
@@ -11,7 +12,7 @@ struct HwNetworkOptions: ParsableArguments {
       "Built-in network: \(Builders.names.joined(separator: ", ")), and variants (-w0.5, -pool).", valueName: "name"))
   var network: String?
 
-  @Option(help: ArgumentHelp("Model or plan file instead of a built-in network.", valueName: "path"))
+  @Option(help: ArgumentHelp("Model, plan or ONNX file instead of a built-in network.", valueName: "path"))
   var model: String?
 
   @Option(help: "Pictures: \(PictureData.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -99,10 +100,15 @@ extension HwNetworkOptions {
 /// Where graphs and plans come from: the one place to add a format.
 enum HwGraphSource {
   /// The graph of a file.
-  static func graph(_ path: String) throws -> Graph { try ModelFile.load(from: path).graph }
+  static func graph(_ path: String) throws -> Graph {
+    try isONNX(path) ? ONNXImporter.load(path: path).graph : ModelFile.load(from: path).graph
+  }
 
-  /// The program of a plan file, or of a model file that was calibrated; nil where a model was not.
+  private static func isONNX(_ path: String) -> Bool { path.hasSuffix(".onnx") }
+
+  /// The program of a plan file, or of a model file that was calibrated; nil where a model was not, as an ONNX file never is.
   static func program(_ path: String) throws -> Program? {
+    if isONNX(path) { return nil }
     do {
       let file = try ModelFile.load(from: path)
       return file.calibration == nil ? nil : try file.planned().plan.program

@@ -83,11 +83,20 @@ struct HwModels {
   mutating func evaluator(
     protocolName: String, device: String, link: String?, work: HwWorkOptions
   ) throws -> HardwareEvaluator {
-    let target = try target(device, host: work.host)
+    try evaluator(
+      protocolName: protocolName, device: device, link: link, host: work.host, phase: CostPhase(rawValue: work.phase)!,
+      batch: work.batch, outline: work.outline)
+  }
+
+  /// The same without options of a command.
+  mutating func evaluator(
+    protocolName: String, device: String, link: String?, host: String? = nil, phase: CostPhase, batch: Int = 1,
+    outline: OutlineOptions = OutlineOptions()
+  ) throws -> HardwareEvaluator {
+    let target = try target(device, host: host)
     return try HardwareEvaluator(
       model: cost, mode: try ProtocolMode.named(protocolName, in: cost.library), target: target,
-      link: try self.link(link, for: target), phase: CostPhase(rawValue: work.phase)!, batch: work.batch,
-      outline: work.outline)
+      link: try self.link(link, for: target), phase: phase, batch: batch, outline: outline)
   }
 }
 

@@ -3,6 +3,7 @@ import Daemons
 import Foundation
 import Hardware
 import Networks
+import ONNX
 import Programs
 import Tracing
 import Training
@@ -36,6 +37,7 @@ enum Failures {
         }
       }
     case let error as NetworksError: if case .fileSystem(_, "written", _) = error { 73 } else { 65 }
+    case let error as ONNXError: if case .fileSystem(_, "written", _) = error { 73 } else { 65 }
     case is ProgramError: 65
     case let error as HardwareError:
       switch error {
