@@ -28,7 +28,8 @@ struct ExportCase {
       parameters.values[key] = parameters.values[key]!.map { value in
         switch key.name {
         case .variance: Float(0.5 + generator.uniform())
-        case .gamma, .w2: Float(0.7 + 0.6 * generator.uniform())
+        case .gamma, .w2: Float(0.5 + 0.4 * generator.uniform())
+        case .w1: Float(generator.normal() * 0.02)
         default: Float(generator.normal() * 0.1)
         }
       }

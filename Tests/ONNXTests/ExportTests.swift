@@ -71,11 +71,11 @@ struct ExportTests {
 
   @Test("onnxruntime's outputs, stored with the digest of the files that it ran, are the float network's")
   func stored() throws {
-    let pack = try Pack("exported")
     let folder = Self.references.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent(".build/onnx-exports")
     try? FileManager.default.removeItem(at: folder)
     try write(to: folder)
+    let pack = try Pack("exported")
     for network in try ExportCase.all() {
       let bytes = try Data(contentsOf: folder.appendingPathComponent("\(network.name)/model.onnx"))
       #expect(

@@ -9,7 +9,9 @@ struct Pack {
   let files: [String: [UInt8]]
 
   init(_ name: String) throws {
-    let url = Bundle.module.url(forResource: name, withExtension: "pack", subdirectory: "References")!
+    guard let url = Bundle.module.url(forResource: name, withExtension: "pack", subdirectory: "References") else {
+      throw NetworkCase.Wrong("References/\(name).pack is not there")
+    }
     let bytes = [UInt8](try Data(contentsOf: url))
     var files: [String: [UInt8]] = [:]
     var place = 0

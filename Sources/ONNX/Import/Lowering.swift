@@ -80,6 +80,8 @@ struct Lowering {
       let part = try selected(tensor, selection, node.inputs[index])
       values[node.inputs[index]] = .tensor(part)
       return part
+    case .condition:
+      throw Refusal("it reads the result of a comparison as a number", "choose between constants by it, with Where")
     case .constant: throw Refusal("its operand \(index) is a constant", "fold constants, for example with onnxsim")
     case .finished(let finish, _):
       throw Refusal(

@@ -87,6 +87,8 @@ public enum ONNXImporter {
         last = tensor
         lowering.graph.finish = finish
         dims = lowering.finishedDims
+      case .condition:
+        throw ONNXError.invalidGraph(reason: "its output is a truth value; choose between numbers by it, with Where")
       case .constant, .refused:
         throw ONNXError.invalidGraph(reason: "its output does not depend on its input")
       }

@@ -96,6 +96,8 @@ enum Value {
   case bordered(SampleTensor, Border)
   /// A part of a tensor, not yet a layer.
   case selected(SampleTensor, Selection)
+  /// A comparison with constants, which only `Where` reads.
+  case condition(Condition)
   /// The network's output but for what its reader does.
   case finished(OutputFinish, SampleTensor)
   /// Refused, or made of what was refused.

@@ -38,6 +38,8 @@ extension Lowering {
     case "MatMul": .tensor(try matMul(node))
     case "BatchNormalization": .tensor(try batchNormalization(node))
     case "Relu", "LeakyRelu", "PRelu", "Abs", "Clip", "HardSigmoid": try activation(node)
+    case "GreaterOrEqual", "LessOrEqual", "Greater", "Less": try condition(node)
+    case "Where": try choice(node)
     case "Max", "Min": try extremum(node)
     case "MaxPool", "GlobalMaxPool": .tensor(try maxPool(node))
     case "AveragePool": .tensor(try averagePool(node))
@@ -64,6 +66,8 @@ extension Lowering {
       "Swish", "HardSwish", "Reciprocal", "ThresholdedRelu", "Shrink":
       return Refusal(
         "no protocol computes it on shared values", "train with X2act (a quadratic) or ReLU in its place")
+    case "Sign":
+      return Refusal("it is 0 at 0, which takes a second comparison", "choose 1 or -1 by x >= 0, with Where")
     case "LRN", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
       "MeanVarianceNormalization", "LpNormalization":
       return Refusal(
