@@ -215,7 +215,8 @@ public final class Trainer {
       let judged = evaluate()
       let record = EpochRecord(
         epoch: epoch + 1, rate: schedule.rate(step: (epoch + 1) * stepsPerEpoch - 1), trainingLoss: meter.meanLoss,
-        penalty: meter.meanPenalty, trainingAccuracy: meter.accuracy, testLoss: judged.loss,
+        penalty: meter.meanPenalty, trainingAccuracy: meter.accuracy,
+        testLoss: judged.loss.isFinite ? judged.loss : .greatestFiniteMagnitude,
         testAccuracy: judged.accuracy, seconds: seconds, imagesPerSecond: Double(meter.samples) / max(seconds, 1e-9))
       history.epochs.append(record)
       parameters = executor.parameters

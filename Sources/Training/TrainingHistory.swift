@@ -10,7 +10,7 @@ public struct EpochRecord: Codable, Hashable, Sendable {
   public var penalty: Double
   /// Share of training samples classified correctly while training.
   public var trainingAccuracy: Double
-  /// Mean cross-entropy on the held-out samples.
+  /// Mean cross-entropy on the held-out samples; the largest number there is where one of them is too far off for a float.
   public var testLoss: Double
   /// Share of held-out samples classified correctly.
   public var testAccuracy: Double

@@ -55,7 +55,7 @@ struct TrainingCommandTests {
     let judged = try parties.run(
       "evaluate", "tiny.model", "--data", "digits", "--private", "control.sock", "--count", "20", "--json")
     #expect(judged.code == 0, "\(judged.error)")
-    #expect(judged.output.contains("\"labelsUnlikeFixed\":0"), "\(judged.output)")
+    #expect(judged.output.contains("\"labels_unlike_fixed\":0"), "\(judged.output)")
   }
 
   @Test(

@@ -72,7 +72,7 @@ import Testing
   /// Every key of every shipped file: without it, or with a stranger beside it, the file is refused by that very key.
   @Test(arguments: HardwareLibrary.ModelFolder.allCases)
   func everyKeyIsNeededAndNoOtherIsTaken(folder: HardwareLibrary.ModelFolder) throws {
-    let optional: Set<String> = ["formula", "lineRate", "module", "power"]
+    let optional: Set<String> = ["control", "formula", "lineRate", "module", "power"]
     for name in HardwareModels.names(in: folder.rawValue) ?? [] {
       let top = try #require(
         try JSONSerialization.jsonObject(with: Data(Self.text(folder.rawValue, name).utf8)) as? [String: Any])

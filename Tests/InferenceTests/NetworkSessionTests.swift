@@ -8,8 +8,8 @@ import Testing
 @Suite("Sessions with published architectures, scaled down")
 struct NetworkSessionTests {
   @Test(
-    "Residual, fire and dense modules, and plain layers, with either activation",
-    arguments: ["resnet50-w0.125-d0.34", "squeezenet-w0.25", "densenet121-w0.25-d0.2", "vgg16-w0.125"],
+    "Residual blocks, fire modules, linear bottlenecks and plain layers, with either activation",
+    arguments: ["resnet50-w0.125-d0.34", "squeezenet-w0.25", "mobilenetv2-w0.25-d0.34", "vgg16-w0.125"],
     ["", ":relu"])
   func answersAreTheTwins(name: String, activation: String) throws {
     let file = try #require(try Benchmarks.model(name + activation))

@@ -156,15 +156,15 @@ struct OutsourcedWireTests {
     ),
     (
       "plain", Examples.plain(), .lattice,
-      "db7dc1fd3dc0d4061e6a5d480c6202f5a4f8bf80dcd18105373afd3240f5f7a1"
+      "c547c88708d61beb7054f6759cdc3a0fa8fd9b28889dae100882a6dd2944208a"
     ),
     (
       "residual", Examples.residual(), .lattice,
-      "fe533a2c166abfcbe84dda342a2f4c8d3da838a6cd1b0308d79a326d9e209483"
+      "8f71ec40a9a02e6c5cca3f20eb75ca8c8668d6765e41566045b6a36b67a12534"
     ),
     (
       "mixed", Examples.mixed(), .lattice,
-      "04b428cd9b7606afa01b6f0ec626a37aa55307fef5d8943bd0da974a2a61fd0e"
+      "ed0abaf8d0cdc7e433712b4a58ba81b6d340ad27a326c2c1688cf04f858de1e8"
     ),
   ]
 

@@ -42,17 +42,17 @@ struct WireTests {
   }
 
   static let lattice: [(name: String, program: Program, digest: String)] = [
-    ("plain", Examples.plain(), "38f87f56735a97efd1d27e5f09ce16c8c9a455325fcd9a5886cca49ac06f02a0"),
-    ("local", Examples.plain(.local), "3458d1e8858f876701b7cb3ca3da95c5403b726aa6006b187b6de56ea76c4e2c"),
-    ("residual", Examples.residual(), "0f2598aab9178dfef6334db23b3dd3ff2d1d71994b948900b089ab1061ceb255"),
+    ("plain", Examples.plain(), "8f54301e79d23a90f6a5379f14a1e88db9b09868a0b29aee4ce8e90ee01c4d85"),
+    ("local", Examples.plain(.local), "396df84b98307e99f558fa24bb37842cd9a974dc80ff2aab7ff0045a17cd30a4"),
+    ("residual", Examples.residual(), "606e304b4c9e4e639e8b66dc0860eba4a392bb2c1b381992ba5c776f1bfe819c"),
     ("square", Examples.square(8193), "ca514de93106cb69b439a81e45c012256a834d1058fee302529ecf8156492a2f"),
     ("relu", Examples.relu(2051), "871f5d1a9ac3d5001f105b2435eab40a2de3709cd2d752945451818ec5e52498"),
     (
       "max and label", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       "42f24d7c880e14499a8ff4c7969001de634950cf527fc253c2dc8e4c0bfad275"
     ),
-    ("floor", Examples.floored(), "a11c54ab1d7fe07db6f8fbcacbca7ae1417faea6826e4720428e7f23162e975d"),
-    ("mixed", Examples.mixed(), "ed01dfda1a92b4830b083d34dc63ae5989d102b0be4c7d297680011dd1742065"),
+    ("floor", Examples.floored(), "99d7c1945e009a36397e35d1afd5fe80a9bd9e50476036281b8b31b7afad725d"),
+    ("mixed", Examples.mixed(), "9c09a9100bd506a01c9398f683cf90f7a2fb37b8c770ab559030d093070bb635"),
   ]
 
   @Test("Transcript of keys, lattice preparation and a query", arguments: 0..<lattice.count)

@@ -17,27 +17,47 @@ struct TraceEvents {
   func events(_ records: [TraceRecord]) -> [TraceEvent] {
     var events = TraceEvent.processName(role == .modelOwner ? "model owner" : "data owner", process: process)
     for ordinal in Set(records.map(\.ordinal)).sorted() {
-      events += TraceEvent.threadName(
-        "session \(ordinal): steps", process: process, thread: thread(ordinal, link: false))
-      events += TraceEvent.threadName("session \(ordinal): link", process: process, thread: thread(ordinal, link: true))
+      for track in Track.allCases {
+        events += TraceEvent.threadName(
+          "session \(ordinal): \(track.title)", process: process, thread: thread(ordinal, track))
+      }
     }
     return events + records.sorted { ($0.begin, -$0.end) < ($1.begin, -$1.end) }.map(event)
   }
 
-  private func thread(_ ordinal: UInt32, link: Bool) -> Int { 2 * Int(ordinal) + (link ? 2 : 1) }
+  /// Spans of one track lie in one another or apart. What is sent leaves while the next frame is waited for already.
+  private enum Track: Int, CaseIterable {
+    case steps = 1
+    case outgoing, incoming
+
+    var title: String {
+      switch self {
+      case .steps: "steps"
+      case .outgoing: "link, sent"
+      case .incoming: "link, received"
+      }
+    }
+  }
+
+  private func thread(_ ordinal: UInt32, _ track: Track) -> Int { Track.allCases.count * Int(ordinal) + track.rawValue }
 
   private func event(_ record: TraceRecord) -> TraceEvent {
-    let isFrame = record.kind == .send || record.kind == .wait || record.kind == .receive
+    let track: Track =
+      switch record.kind {
+      case .send: .outgoing
+      case .wait, .receive: .incoming
+      case .preparation, .lease, .query, .step: .steps
+      }
     let (name, category) = title(record)
     var arguments: [(name: String, value: TraceValue)] = []
-    if isFrame {
+    if track != .steps {
       arguments = [
         ("bytes", .integer(record.bytes)), ("sequence", .integer(Int(record.sequence))),
         ("session", .text("\(record.session)")),
       ]
     }
     return TraceEvent(
-      .complete, name: name, category: category, process: process, thread: thread(record.ordinal, link: isFrame),
+      .complete, name: name, category: category, process: process, thread: thread(record.ordinal, track),
       time: record.begin * 1000, duration: (record.end - record.begin) * 1000, arguments: arguments)
   }
 

@@ -124,11 +124,13 @@ public struct HTMLReport {
     func line(_ name: String, _ color: String, _ value: (EpochRecord) -> Double) -> LineChart.Series {
       LineChart.Series(name: name, color: color, points: epochs.map { (Double($0.epoch), value($0)) })
     }
+    // A quadratic net that has just begun may be off by any factor on an outlier: such losses are drawn at ten.
+    func capped(_ value: @escaping (EpochRecord) -> Double) -> (EpochRecord) -> Double { { min(value($0), 10) } }
     let loss = LineChart(
       title: "Loss", xLabel: "epoch", yLabel: "mean loss",
       series: [
-        line("training (with smoothing)", "#1f77b4", \.trainingLoss), line("held out", "#d1600f", \.testLoss),
-        line("range penalty", "#888", \.penalty),
+        line("training (with smoothing)", "#1f77b4", capped(\.trainingLoss)),
+        line("held out", "#d1600f", capped(\.testLoss)), line("range penalty", "#888", capped(\.penalty)),
       ], floor: 0)
     let accuracy = LineChart(
       title: "Accuracy", xLabel: "epoch", yLabel: "classified correctly (%)",
