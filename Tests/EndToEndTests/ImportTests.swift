@@ -102,7 +102,7 @@ struct ImportTests {
     ] { #expect(try Executable.run(wrong, in: site.folder).code == 64, "\(wrong)") }
     for (wrong, reason) in [
       (["import", "absent.onnx"], "could not be read"),
-      (["import", "samples.pb"], "is not an ONNX model"),
+      (["import", "samples.pb"], "is this a model?"),
       (["import", "net.onnx", "--calibrate", "absent", "--output", "no.model"], "no such file"),
       (["import", "net.onnx", "--sample-shape", "3,8,8"], "axis 0"),
     ] {
@@ -118,7 +118,7 @@ struct ImportTests {
     let site = try Site()
     _ = try bring(to: site)
     let before = try site.run("inspect", "net.onnx")
-    #expect(before.code == 0 && before.output.contains("subsample") && before.output.contains("max-pool"), "\(before)")
+    #expect(before.code == 0 && before.output.contains("subsample") && before.output.contains("maxpool"), "\(before)")
     let listed = try site.run("import", "net.onnx")
     #expect(listed.code == 0 && listed.output.contains("by the data owner: softmax"), "\(listed)")
     #expect(try site.run("import", "net.onnx", "--calibrate", "samples", "--output", "net.model").code == 0)
