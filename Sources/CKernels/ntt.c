@@ -1,6 +1,7 @@
 // Dispatch, portable transform, and products of transforms.
 #include "include/CKernels.h"
 #include "ntt.h"
+#include "ntt_scalar.h"
 #include "residue.h"
 
 bool ck_ntt_available(int isa) {
@@ -16,23 +17,9 @@ bool ck_ntt_available(int isa) {
   }
 }
 
-// Harvey's lazy butterflies (J. Symb. Comp. 2014): words stay below 4 q.
 static void forward_scalar(const ck_ntt *table, uint64_t *x) {
   const uint64_t q = table->q, twice = 2 * q;
-  size_t t = table->n;
-  for (size_t m = 1; m < table->n; m <<= 1) {
-    t >>= 1;
-    for (size_t i = 0; i < m; i++) {
-      const uint64_t w = table->root[m + i], shoup = table->root_shoup[m + i];
-      uint64_t *low = x + 2 * i * t, *high = low + t;
-      for (size_t j = 0; j < t; j++) {
-        const uint64_t u = residue_fold(low[j], twice);
-        const uint64_t v = residue_mul_lazy(high[j], w, shoup, q);
-        low[j] = u + v;
-        high[j] = u + twice - v;
-      }
-    }
-  }
+  ntt_butterflies(table, table->n, table->n, x);
   for (size_t j = 0; j < table->n; j++) x[j] = residue_fold(residue_fold(x[j], twice), q);
 }
 

@@ -1,26 +1,14 @@
 // Products with polynomials in X^B, whose transforms are constant over blocks of B words: dispatch and portable kernels.
 #include "ntt_blocks.h"
+#include "ntt_scalar.h"
 #include "residue.h"
 
 #include <string.h>
 
-// Harvey's butterflies on rows of lanes; the first m roots of a table are those of degree m at the power n / m of psi.
+// On rows of lanes; the first m roots of a table are those of degree m at the power n / m of psi.
 static void short_scalar(const ck_ntt *table, size_t m, uint64_t *x, uint64_t *out, size_t stride) {
   const uint64_t q = table->q, twice = 2 * q;
-  size_t t = m * CK_NTT_LANES;
-  for (size_t stage = 1; stage < m; stage <<= 1) {
-    t >>= 1;
-    for (size_t i = 0; i < stage; i++) {
-      const uint64_t w = table->root[stage + i], shoup = table->root_shoup[stage + i];
-      uint64_t *low = x + 2 * i * t, *high = low + t;
-      for (size_t j = 0; j < t; j++) {
-        const uint64_t u = residue_fold(low[j], twice);
-        const uint64_t v = residue_mul_lazy(high[j], w, shoup, q);
-        low[j] = u + v;
-        high[j] = u + twice - v;
-      }
-    }
-  }
+  ntt_butterflies(table, m, m * CK_NTT_LANES, x);
   for (size_t b = 0; b < m; b++)
     for (size_t j = 0; j < CK_NTT_LANES; j++)
       out[b * stride + j] = residue_fold(residue_fold(x[b * CK_NTT_LANES + j], twice), q);
