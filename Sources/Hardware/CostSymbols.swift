@@ -20,9 +20,7 @@ enum CostSymbols {
     "outsourced": common.union(["inputs", "inputMaskBytes", "outputs", "weights", "macs", "outputBytes"]),
     "comparison": common.union([
       "bits", "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
-      "padPlanes",
-      "productPlanes", "tablePlanes",
-      "triplePlanes",
+      "padPlanes", "productPlanes", "tablePlanes", "triplePlanes", "drops", "lifts", "pairs",
       "open1", "open2", "open3", "open4", "open5", "open6", "open7",
     ]),
   ]
@@ -77,11 +75,19 @@ enum CostSymbols {
       return program.deployment == .outsourced ? outsourced(program, index, part) : [part]
     }
     // A clip compares each element twice, and draws its masks in two halves.
+    let step = program.steps[index]
     var draws = 1
-    if case .comparison(let spec) = program.steps[index].operation { draws = spec.function.comparisons }
+    if case .comparison(let spec) = step.operation { draws = spec.function.comparisons }
+    var left = program.steps[step.inputs[0]].tensor.shape.count
     return stages.enumerated().map { number, stage in
-      comparison(
-        stage, draws: draws, finals: number == stages.count - 1 ? program.steps[index].tensor.shape.count : 0)
+      let isLast = number == stages.count - 1
+      var part = comparison(stage, draws: draws, finals: isLast ? step.tensor.shape.count : 0)
+      // What each party does alone before the run: bits dropped, the last run's words taken to their ring, pairs subtracted.
+      part.values["drops"] = number == 0 && program.comparisonDrops(index) > 0 ? left : 0
+      part.values["lifts"] = stage.modulus == .field ? left : 0
+      part.values["pairs"] = step.operation.isTournament ? stage.count : 0
+      left -= stage.count
+      return part
     }
   }
 
@@ -157,6 +163,16 @@ enum CostSymbols {
     case .output(let dropped):
       values["outputBytes"] = Program.outputBytes(droppedBits: dropped)
       return ("output", nil, values)
+    }
+  }
+}
+
+extension StepOperation {
+  /// Whether values meet in pairs.
+  fileprivate var isTournament: Bool {
+    switch self {
+    case .maxPool, .argMax: true
+    default: false
     }
   }
 }

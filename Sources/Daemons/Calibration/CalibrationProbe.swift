@@ -37,7 +37,8 @@ public enum CalibrationEffort: Sendable {
 extension CalibrationProbe {
   /// Probes that together call every routine, in shapes that tell the routines of a message apart.
   public static func all(_ effort: CalibrationEffort) -> [CalibrationProbe] {
-    convolutions(effort) + packed(effort) + dense(effort) + activations(effort) + comparisons(effort) + local(effort)
+    convolutions(effort) + packed(effort) + dense(effort) + activations(effort) + comparisons(effort)
+      + maxima(effort) + local(effort)
   }
 
   private static func convolutions(_ effort: CalibrationEffort) -> [CalibrationProbe] {
@@ -130,6 +131,23 @@ extension CalibrationProbe {
     }
   }
 
+  /// Maxima of 2x2 and 3x3 pixels.
+  private static func maxima(_ effort: CalibrationEffort) -> [CalibrationProbe] {
+    let shapes: [(channels: Int, side: Int, kernel: Int, dropped: Int, widths: [Int])] =
+      effort == .full
+      ? [
+        (16, 32, 2, 0, [5, 5, 5, 5]), (4, 64, 2, 0, [4, 4, 4, 4, 4]), (8, 28, 2, 8, [4, 4, 4]),
+        (64, 56, 3, 8, [5, 5, 5]),
+        (16, 16, 2, 0, [4, 4, 4, 4]),
+      ] : [(2, 4, 2, 0, [4]), (2, 6, 3, 8, [2, 2])]
+    return shapes.enumerated().map { index, shape in
+      var p = ProbeAssembler(shape.channels, shape.side, .word)
+      p.maxPool(shape.kernel, dropped: shape.dropped, shape.widths, to: index % 2 == 0 ? .word : .field)
+      if index % 2 == 1 { p.change() }
+      return CalibrationProbe("maxima \(shape)", p.finish())
+    }
+  }
+
   /// Pooling, sums, rings, subsampling.
   private static func local(_ effort: CalibrationEffort) -> [CalibrationProbe] {
     [(effort.size(16, 2), effort.size(32, 4)), (effort.size(32, 2), effort.size(56, 6))].flatMap { channels, side in
@@ -204,6 +222,13 @@ struct ProbeAssembler {
   mutating func relu(_ widths: [Int], to modulus: ModulusKind) {
     let spec = ComparisonSpec(droppedBits: Self.bits, digits: ComparisonDigits(widths: widths))
     append(.comparison(spec), [last], shape, modulus)
+  }
+
+  mutating func maxPool(_ kernel: Int, dropped: Int, _ widths: [Int], to modulus: ModulusKind) {
+    let window = WindowGeometry(kernel: kernel, stride: kernel, padding: 0)
+    let pooled = TensorShape(channels: shape.channels, height: shape.height / kernel, width: shape.width / kernel)
+    let spec = MaxPoolSpec(window: window, droppedBits: dropped, digits: ComparisonDigits(widths: widths))
+    append(.maxPool(spec), [last], pooled, modulus)
   }
 
   mutating func add(_ other: Int, shift: Int = 0) {

@@ -69,15 +69,7 @@ public struct HostCalibration {
     }
     let date = Date().formatted(.iso8601)
     let loopback = try loopback("polympc hw calibrate, \(date): TLS between two threads")
-    var rows = try MemoryProbe.rows(repetitions: effort == .full ? 20 : 2)
-    for (measurement, units) in measurements {
-      var units = units
-      units[MemoryProbe.byte] = measurement.bytes
-      units[MemoryProbe.frame] = measurement.frames
-      units[MemoryProbe.wait] = measurement.waits
-      rows.append(RoutineFit.Row(units: units, seconds: max(measurement.median, 1e-9)))
-    }
-    let fit = RoutineFit(rows)
+    let fit = RoutineFit(measurements.map { RoutineFit.Row(units: $1, seconds: max($0.median, 1e-9)) })
     let operations = try OperationProbe.all().map { probe in
       let found = try probe.measure(repetitions: max(5, repetitions), seconds: effort == .full ? 2e-3 : 0)
       return (
@@ -104,11 +96,7 @@ public struct HostCalibration {
         }), links: [HostModel.loopback: loopback])
     progress(1)
     let results = measurements.map { measurement, units in
-      var units = units
-      units[MemoryProbe.byte] = measurement.bytes
-      units[MemoryProbe.frame] = measurement.frames
-      units[MemoryProbe.wait] = measurement.waits
-      return ProbeResult(
+      ProbeResult(
         probe: measurement.probe, phase: measurement.phase, source: measurement.source, party: measurement.party,
         measured: measurement.median, fitted: fit.predicted(units))
     }
@@ -177,51 +165,5 @@ private final class Handover<Value: Sendable>: @unchecked Sendable {
       while state == nil { condition.wait() }
       return state!
     }
-  }
-}
-
-/// What the memory between threads takes, which stands for the network while probes run, and is no part of a host's routines.
-enum MemoryProbe {
-  static let byte = "memory.byte"
-  static let frame = "memory.frame"
-  static let wait = "memory.wait"
-
-  static func rows(repetitions: Int) throws -> [RoutineFit.Row] {
-    try [(1 << 8, 64), (1 << 13, 64), (1 << 16, 32), (1 << 20, 8)].flatMap { size, count in
-      try [1, 8].map { try row(size, count, frames: $0, repetitions) }
-    }
-  }
-
-  /// Turns of some frames each way, at the end that begins.
-  private static func row(_ size: Int, _ count: Int, frames: Int, _ repetitions: Int) throws -> RoutineFit.Row {
-    let (near, far) = MemoryStream.pair()
-    let threads = ThreadGroup()
-    threads.start(name: "memory") {
-      let channel = FramedChannel(far)
-      let bytes = [UInt8](repeating: 7, count: size)
-      for _ in 0..<(repetitions + 1) * count {
-        for _ in 0..<frames where (try? channel.receive(.linkData, byteCount: size)) == nil { return }
-        for _ in 0..<frames where (try? channel.send(.linkData, bytes)) == nil { return }
-      }
-    }
-    defer {
-      near.close()
-      threads.join(seconds: 10)
-    }
-    let channel = FramedChannel(near)
-    let clock = ThreadClock()
-    let bytes = [UInt8](repeating: 7, count: size)
-    let seconds = try (0...repetitions).map { _ in
-      let start = clock.seconds
-      for _ in 0..<count {
-        for _ in 0..<frames { try channel.send(.linkData, bytes) }
-        for _ in 0..<frames { _ = try channel.receive(.linkData, byteCount: size) }
-      }
-      return clock.seconds - start
-    }
-    let all = Double(2 * count * frames)
-    return RoutineFit.Row(
-      units: [byte: all * Double(size + 16), frame: all, wait: Double(count)],
-      seconds: max(BenchmarkDataOwner.median(Array(seconds.dropFirst())), 1e-9))
   }
 }

@@ -59,6 +59,12 @@ public enum LinkProbe {
 
   private static let piece = 1 << 16
 
+  /// Where data lands. More than caches hold, as the tensors and the material are that parties send each other.
+  private final class LandingMemory {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 20, alignment: 4096)
+    deinit { bytes.deallocate() }
+  }
+
   /// Options of the two connections: as the product waits, and without a spin, so that processor time is that of work.
   static func options(spins: Bool) -> StreamOptions {
     var options = BenchmarkSetting.options
@@ -87,6 +93,7 @@ public enum LinkProbe {
 
   private static func serve(_ channel: FramedChannel) throws {
     let clock = ThreadClock()
+    let memory = LandingMemory()
     while true {
       let (kind, bytes) = try channel.receiveAny([.linkOrder: Order.byteCount, .goodbye: 0])
       guard kind == .linkOrder else { return }
@@ -94,7 +101,7 @@ public enum LinkProbe {
       let start = clock.seconds
       switch order.work {
       case .echo: wait(order.microseconds)
-      case .take: try take(channel, Int(order.bytes))
+      case .take: try take(channel, Int(order.bytes), memory)
       case .give: try give(channel, Int(order.bytes))
       }
       let spent = UInt64((clock.seconds - start) * 1e9)
@@ -119,12 +126,13 @@ public enum LinkProbe {
     try channel.endSend()
   }
 
-  private static func take(_ channel: FramedChannel, _ count: Int) throws {
+  private static func take(_ channel: FramedChannel, _ count: Int, _ memory: LandingMemory) throws {
+    let bytes = memory.bytes
     try channel.beginReceive(.linkData, byteCount: count)
-    try withUnsafeTemporaryAllocation(byteCount: piece, alignment: 64) { bytes in
-      for start in stride(from: 0, to: count, by: piece) {
-        try channel.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(piece, count - start)]))
-      }
+    for start in stride(from: 0, to: count, by: piece) {
+      let place = start % bytes.count
+      let end = min(place + piece, place + count - start)
+      try channel.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[place..<end]))
     }
     channel.endReceive()
   }
@@ -169,12 +177,14 @@ public enum LinkProbe {
   }
 
   /// Sends an order, and its data; gives the responder's processor time.
-  private static func perform(_ order: Order, _ channel: FramedChannel) throws -> Double {
+  private static func perform(
+    _ order: Order, _ channel: FramedChannel, _ memory: LandingMemory
+  ) throws -> Double {
     try channel.send(.linkOrder, order.encoded)
     switch order.work {
     case .echo: break
     case .take: try give(channel, Int(order.bytes))
-    case .give: try take(channel, Int(order.bytes))
+    case .give: try take(channel, Int(order.bytes), memory)
     }
     return Double(number(try channel.receive(.linkDone, byteCount: 8)[...])) * 1e-9
   }
@@ -190,13 +200,14 @@ public enum LinkProbe {
   private static func delays(
     _ channel: FramedChannel, _ repetitions: Int
   ) throws -> (round: Spread, woken: Spread) {
-    let short = try times(max(5, repetitions)) { _ = try perform(Order(.echo), channel) }
+    let memory = LandingMemory()
+    let short = try times(max(5, repetitions)) { _ = try perform(Order(.echo), channel, memory) }
     let round = quantity(short)
     // Long enough for this end to have gone to sleep, and no longer than steps let it wait: the longer, the colder its caches.
     let spin = options(spins: true).spin.components.attoseconds / 1_000_000_000_000
     let pause = UInt64(2 * spin)
     let long = try times(max(5, repetitions / 2)) {
-      _ = try perform(Order(.echo, microseconds: pause), channel)
+      _ = try perform(Order(.echo, microseconds: pause), channel, memory)
     }
     let woken = quantity(long)
     let more = max(0, woken.value - Double(pause) * 1e-6 - round.value)
@@ -206,13 +217,13 @@ public enum LinkProbe {
   private static func rates(
     _ channel: FramedChannel, _ bytes: Int, _ roundTrip: Double
   ) throws -> (rate: Spread, send: Spread, receive: Spread) {
-    let clock = ThreadClock()
+    let (clock, memory) = (ThreadClock(), LandingMemory())
     var (seconds, sent, received): ([Double], [Double], [Double]) = ([], [], [])
     // The first ones open the way.
     for repetition in 0..<12 {
       let work: Work = repetition % 2 == 0 ? .take : .give
       let (start, own) = (SystemCall.seconds(), clock.seconds)
-      let other = try perform(Order(work, bytes: UInt64(bytes)), channel)
+      let other = try perform(Order(work, bytes: UInt64(bytes)), channel, memory)
       let (wall, mine) = (SystemCall.seconds() - start, clock.seconds - own)
       guard repetition >= 2 else { continue }
       seconds.append(max(wall - roundTrip, 1e-9))

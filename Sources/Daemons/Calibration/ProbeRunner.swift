@@ -17,35 +17,12 @@ struct ProbeMeasurement: Sendable {
   let party: CostParty
   /// One a repetition.
   var seconds: [Double]
-  /// Bytes and frames, sent and received.
-  var bytes = 0.0
-  var frames = 0.0
-  /// Turns in which it waits for a peer.
-  var waits = 0.0
 
   var median: Double { BenchmarkDataOwner.median(seconds) }
 }
 
-/// The processor time of one thread, readable from others while it lives.
-struct ThreadClock: Sendable {
-  private let clock: clockid_t
-
-  /// The calling thread's.
-  init() {
-    var clock = clockid_t()
-    precondition(pthread_getcpuclockid(pthread_self(), &clock) == 0, "the system tells no thread's processor time")
-    self.clock = clock
-  }
-
-  var seconds: Double {
-    var time = timespec()
-    clock_gettime(clock, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-}
-
 /// Runs a probe between threads of this process over memory, and meters each by its own clock of processor time: what others do on
-/// this machine, and waiting, are left out.
+/// this machine, waiting, and the memory's own part are left out.
 struct ProbeRunner {
   let probe: CalibrationProbe
   let source: CostModel.Source
@@ -59,18 +36,30 @@ struct ProbeRunner {
     let dataDealer = MemoryStream.pair()
   }
 
-  /// What other threads tell the data owner's: their clocks.
+  /// What other threads tell the data owner's: their clocks, and what their streams take.
   private final class Shared: @unchecked Sendable {
     // Unchecked: everything lies behind the lock.
     private let condition = NSCondition()
     private var clocks: [CostParty: [ThreadClock]] = [:]
+    private var streams: [CostParty: [MeteredStream]] = [:]
     private var failure: (any Error)?
 
     func add(_ party: CostParty) { condition.withLock { clocks[party, default: []].append(ThreadClock()) } }
     func fail(_ error: any Error) { condition.withLock { failure = failure ?? error } }
     func check() throws { if let error = condition.withLock({ failure }) { throw error } }
+
+    /// A channel of the calling thread over an end of a memory.
+    func channel(_ party: CostParty, _ end: MemoryStream) -> FramedChannel {
+      let stream = MeteredStream(end)
+      condition.withLock { streams[party, default: []].append(stream) }
+      return FramedChannel(stream)
+    }
+
+    /// A party's processor time so far, without its streams'.
     func seconds(_ party: CostParty) -> Double {
-      condition.withLock { clocks[party, default: []].reduce(0) { $0 + $1.seconds } }
+      condition.withLock {
+        (clocks[party] ?? []).reduce(0) { $0 + $1.seconds } - (streams[party] ?? []).reduce(0) { $0 + $1.seconds }
+      }
     }
   }
 
@@ -91,13 +80,16 @@ struct ProbeRunner {
       limits.comparesFingerprints = false
       let server = DealerServer(
         secret: SecretKey(count: 32, from: SystemRandom()), random: SystemRandom(), limits: limits)
-      for end in [dealerEnds.0.1, dealerEnds.1.1] { start(.dealer) { _ = try server.serve(FramedChannel(end)) } }
+      for end in [dealerEnds.0.1, dealerEnds.1.1] {
+        start(.dealer) { _ = try server.serve(shared.channel(.dealer, end)) }
+      }
     }
     start(.modelOwner) {
-      let channel = FramedChannel(modelEnd)
+      let channel = shared.channel(.modelOwner, modelEnd)
       let own: any ModelOwnerSource =
         source == .dealer
-        ? DealerModelOwnerSource(dealer: FramedChannel(dealerEnds.0.0), peer: channel, sessionID: identity)
+        ? DealerModelOwnerSource(
+          dealer: shared.channel(.modelOwner, dealerEnds.0.0), peer: channel, sessionID: identity)
         : LatticeModelOwnerSource(
           peer: channel, sessionID: identity, tables: LatticeTables(), cache: WeightTransformCache(limitBytes: held))
       try ModelOwnerSession(channel: channel, model: model, source: own, limits: limits).serve()
@@ -109,10 +101,11 @@ struct ProbeRunner {
       threads.join(seconds: 60)
     }
     shared.add(.dataOwner)
-    let channel = FramedChannel(dataEnd)
+    let channel = shared.channel(.dataOwner, dataEnd)
     let own: any DataOwnerSource =
       source == .dealer
-      ? DealerDataOwnerSource(dealer: FramedChannel(dealerEnds.1.0), peer: channel, sessionID: identity)
+      ? DealerDataOwnerSource(
+        dealer: shared.channel(.dataOwner, dealerEnds.1.0), peer: channel, sessionID: identity)
       : LatticeDataOwnerSource(peer: channel, sessionID: identity, tables: LatticeTables())
     do {
       let session = try DataOwnerSession(channel: channel, program: probe.program, source: own, limits: limits)
@@ -135,11 +128,9 @@ struct ProbeRunner {
 
   private func measure(_ session: DataOwnerSession, _ shared: Shared) throws -> [ProbeMeasurement] {
     let parties: [CostParty] = source == .dealer ? [.modelOwner, .dataOwner, .dealer] : [.modelOwner, .dataOwner]
-    var found = try [CostPhase.offline, .online].flatMap { phase in
-      try parties.filter { phase == .offline || $0 != .dealer }.map { party in
-        var measurement = ProbeMeasurement(probe: probe.name, phase: phase, source: source, party: party, seconds: [])
-        try meter(&measurement)
-        return measurement
+    var found = [CostPhase.offline, .online].flatMap { phase in
+      parties.filter { phase == .offline || $0 != .dealer }.map {
+        ProbeMeasurement(probe: probe.name, phase: phase, source: source, party: $0, seconds: [])
       }
     }
     let samples = [[Int64]](
@@ -161,22 +152,6 @@ struct ProbeRunner {
       repetition += 1
     }
     return found
-  }
-
-  /// What passes a party in the phase, by the descriptors.
-  private func meter(_ measurement: inout ProbeMeasurement) throws {
-    let cost = try CostModel().predict(
-      program: probe.program, phase: measurement.phase, batch: probe.batch, bulk: probe.batch, source: source)
-    for traffic in cost.total.traffic where traffic.from == measurement.party || traffic.to == measurement.party {
-      measurement.bytes += Double(traffic.totalBytes)
-      measurement.frames += Double(traffic.frames)
-    }
-    var hasSent = true
-    for message in cost.messages where message.from == measurement.party || message.to == measurement.party {
-      let isIncoming = message.to == measurement.party
-      if isIncoming, hasSent { measurement.waits += 1 }
-      hasSent = !isIncoming
-    }
   }
 
   private func model() throws -> ModelOwnerModel {

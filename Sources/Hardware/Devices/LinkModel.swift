@@ -47,6 +47,19 @@ public struct LinkModel: Hashable, Sendable, Encodable {
     lineRate = nil
   }
 
+  /// A link of a host that was measured, under its name there; a message takes half a round trip.
+  /// - Throws: ``HardwareError/unknownName(what:name:known:)``
+  public init(measured name: String, of host: HostModel) throws {
+    let link = try host.link(name)
+    self.name = name
+    title = "Measured between \(host.name) and its peer"
+    rate = link.rate
+    latency = link.roundTrip
+    latency.value /= 2
+    latency.formula = nil
+    lineRate = nil
+  }
+
   /// Seconds until a message of so many bits has arrived.
   public func time(bits: Double) throws -> Double {
     try (try latency.measure + Measure(bits, .data) / rate.measure).number(as: .time, at: "link \(name)")

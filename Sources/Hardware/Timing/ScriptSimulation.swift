@@ -144,9 +144,11 @@ struct ScriptSimulation {
     // What comes from the side of the model owner shares the way to the data owner.
     let shared = direction.to == .dataOwner ? Direction(from: .modelOwner, to: .dataOwner) : direction
     var way = ways[direction] ?? SimulatedWay(pace: link.firstPace)
-    var end = max(clocks[index], free[shared] ?? 0)
+    // Parts pass while the sender seals those behind them: it began to when its clock was that much less.
+    let sealing = parts.reduce(0, +) * link.sending
+    var end = max(clocks[index] - sealing, free[shared] ?? 0)
     for bytes in parts {
-      end += bytes * link.passing
+      end += bytes * max(link.passing, link.sending)
       let arrival = way.pass(bytes, now: clocks[index], passed: end, link)
       arrivals[direction, default: []].append(arrival)
       end = max(end, arrival - link.roundTrip / 2)

@@ -69,9 +69,13 @@ struct HwModels {
     return try HardwareTarget(named: found, in: library, host: extra)
   }
 
-  /// A link, or the one that a device or host has by itself.
+  /// A link, described or measured between hosts, or the one that a device or host has by itself.
   mutating func link(_ name: String?, for target: HardwareTarget) throws -> LinkModel {
     if let name {
+      // What was measured between such hosts goes before what is described under the same name.
+      if target.device == nil, let host = target.host, host.links[name] != nil {
+        return try LinkModel(measured: name, of: host)
+      }
       let found = try resolve(name, .links)
       return try library.link(found)
     }
