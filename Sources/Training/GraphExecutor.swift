@@ -141,6 +141,9 @@ public final class GraphExecutor {
     self.slots = slots
     self.slotOfKey = slotOfKey
     self.statistics = statistics
+    if graph.normalizesQuadratics {
+      for entry in statistics.values { entry.limit = BatchStatistics.limitOfQuadratics }
+    }
     lastReader = Dictionary(
       graph.nodes.flatMap { node in node.inputs.map { ($0, node.id) } }, uniquingKeysWith: { max($0, $1) })
   }

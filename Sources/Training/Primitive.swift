@@ -6,6 +6,17 @@ public final class BatchStatistics {
   public let mean: FloatTensor
   /// Running variance (unbiased estimates), one value a channel.
   public let variance: FloatTensor
+  /// How many times the running variance a batch's may count as, and how many running deviations its mean may be away;
+  /// infinite where every batch counts as it is.
+  ///
+  /// Quadratics have heavy tails: one odd picture can make a batch's variance a million times the usual, and running
+  /// statistics that took it in are of no use for the next hundred batches. Training, which normalises with the batch's
+  /// own, does not see that; evaluation does.
+  public var limit = Float.infinity
+
+  /// The limit in networks that normalise operands of quadratics: beyond what batches differ by, and wide enough to follow
+  /// a network that changes (1.3 times the variance a batch with a momentum of 0.1).
+  public static let limitOfQuadratics: Float = 4
 
   /// Means of 0 and variances of 1.
   public init(channels: Int) {
@@ -13,6 +24,23 @@ public final class BatchStatistics {
     variance = FloatTensor(shape: BatchShape(channels: channels, samples: 1))
     variance.fill(1)
   }
+
+  /// Takes in a batch's statistics of a channel.
+  func take(_ channel: Int, mean: Float, variance: Float, momentum: Float) {
+    let (means, variances) = (self.mean.pointer, self.variance.pointer)
+    var (distance, bounded) = (mean - means[channel], variance)
+    if limit.isFinite {
+      // A channel that was silent may wake up again.
+      let usual = max(variances[channel], Self.leastVariance)
+      let reach = limit * usual.squareRoot()
+      distance = max(-reach, min(reach, distance))
+      bounded = min(variance, limit * usual)
+    }
+    means[channel] += momentum * distance
+    variances[channel] += momentum * (bounded - variances[channel])
+  }
+
+  private static let leastVariance: Float = 1e-5
 }
 
 /// A step that a ``Tape`` can record. Operands are listed in order; those in brackets are optional.

@@ -109,4 +109,35 @@ import Testing
     let bounded = try step(X2actSpec(scale: 16).normalized)
     #expect(bounded.loss.isFinite && bounded.gradient.isFinite)
   }
+
+  @Test func anOddPictureMovesRunningStatisticsByABoundedFactor() throws {
+    func moved(_ limit: Float, by values: [[Float]]) -> (mean: Float, variance: Float) {
+      let statistics = BatchStatistics(channels: 1)
+      statistics.limit = limit
+      for batch in values {
+        let mean = batch.reduce(0, +) / Float(batch.count)
+        let variance = batch.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(batch.count - 1)
+        statistics.take(0, mean: mean, variance: variance, momentum: 0.1)
+      }
+      return (statistics.mean.pointer[0], statistics.variance.pointer[0])
+    }
+    var generator = SeededGenerator(seed: 4)
+    let usual = (0..<200).map { _ in (0..<64).map { _ in Float.random(in: -1...3, using: &generator) } }
+    let limit = BatchStatistics.limitOfQuadratics
+    // Batches that are alike count as they are.
+    let (free, bounded) = (moved(.infinity, by: usual), moved(limit, by: usual))
+    #expect(abs(free.mean - bounded.mean) < 1e-6 && abs(free.variance - bounded.variance) < 1e-6)
+    let odd = [usual[0].dropLast() + [1e6]]
+    #expect(moved(.infinity, by: usual + odd).variance > 1e8)
+    let after = moved(limit, by: usual + odd)
+    #expect(after.variance < 1.31 * bounded.variance && after.variance > bounded.variance)
+    #expect(abs(after.mean - bounded.mean) < 0.41 * bounded.variance.squareRoot())
+    // A channel whose scale has changed, or that was silent, is followed.
+    for from in [Float(0), 1] {
+      let scaled = usual.map { $0.map { 100 * $0 } }
+      let silent = usual.map { $0.map { from * $0 } }
+      let found = moved(limit, by: silent + scaled)
+      #expect(abs(found.variance / (1e4 * free.variance) - 1) < 0.1, "\(found.variance)")
+    }
+  }
 }

@@ -34,8 +34,7 @@ enum BatchNormRule {
         let squares = VectorSums.squares(x, center: mean, count)
         variance = Float(squares / Double(count))
         let unbiased = Float(squares / Double(max(count - 1, 1)))
-        statistics.mean.pointer[channel] += momentum * (mean - statistics.mean.pointer[channel])
-        statistics.variance.pointer[channel] += momentum * (unbiased - statistics.variance.pointer[channel])
+        statistics.take(channel, mean: mean, variance: unbiased, momentum: momentum)
       }
       let reciprocal = 1 / (variance + epsilon).squareRoot()
       means.pointer[channel] = mean
