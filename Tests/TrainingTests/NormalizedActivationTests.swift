@@ -127,7 +127,7 @@ import Testing
     // Batches that are alike count as they are.
     let (free, bounded) = (moved(.infinity, by: usual), moved(limit, by: usual))
     #expect(abs(free.mean - bounded.mean) < 1e-6 && abs(free.variance - bounded.variance) < 1e-6)
-    let odd = [usual[0].dropLast() + [1e6]]
+    let odd: [[Float]] = [Array(usual[0].dropLast()) + [1e6]]
     #expect(moved(.infinity, by: usual + odd).variance > 1e8)
     let after = moved(limit, by: usual + odd)
     #expect(after.variance < 1.31 * bounded.variance && after.variance > bounded.variance)
