@@ -141,9 +141,6 @@ public final class GraphExecutor {
     self.slots = slots
     self.slotOfKey = slotOfKey
     self.statistics = statistics
-    if graph.normalizesQuadratics {
-      for entry in statistics.values { entry.limit = BatchStatistics.limitOfQuadratics }
-    }
     lastReader = Dictionary(
       graph.nodes.flatMap { node in node.inputs.map { ($0, node.id) } }, uniquingKeysWith: { max($0, $1) })
   }
@@ -237,6 +234,23 @@ public final class GraphExecutor {
     defer { tape.reset() }
     let output = tape.value(infer(batch))
     return FloatTensor(shape: output.shape, values: output.values)
+  }
+
+  /// Sets the statistics that inference normalises with to the medians of those of some batches, normalised in training
+  /// mode: for the weights as they are now (Y. Wu and J. Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.2,
+  /// who take means).
+  ///
+  /// Quadratics have heavy tails: one odd picture can make a batch's variance a million times the usual. Training, which
+  /// normalises with the batch's own, does not see that; a running average does for a hundred batches, and so would a mean.
+  func settleStatistics(batches: Int, _ batch: (Int) -> FloatTensor) {
+    for entry in statistics.values { entry.gather(batches: batches) }
+    for index in 0..<batches {
+      var shares: [Tape.Variable] = []
+      _ = record(batch(index), training: true, movesStatistics: true, shares: &shares)
+      tape.reset()
+      for entry in statistics.values { entry.advance() }
+    }
+    for entry in statistics.values { entry.settle() }
   }
 
   /// Calls `body(node, tensor)` with the operand of every quadratic activation on a batch, normalised by the batch's

@@ -6,17 +6,8 @@ public final class BatchStatistics {
   public let mean: FloatTensor
   /// Running variance (unbiased estimates), one value a channel.
   public let variance: FloatTensor
-  /// How many times the running variance a batch's may count as, and how many running deviations its mean may be away;
-  /// infinite where every batch counts as it is.
-  ///
-  /// Quadratics have heavy tails: one odd picture can make a batch's variance a million times the usual, and running
-  /// statistics that took it in are of no use for the next hundred batches. Training, which normalises with the batch's
-  /// own, does not see that; evaluation does.
-  public var limit = Float.infinity
-
-  /// The limit in networks that normalise operands of quadratics: beyond what batches differ by, and wide enough to follow
-  /// a network that changes (1.3 times the variance a batch with a momentum of 0.1).
-  public static let limitOfQuadratics: Float = 4
+  /// While statistics are gathered: those of every batch, channel by channel.
+  private var gathered: (means: FloatTensor, variances: FloatTensor, batches: Int, place: Int)?
 
   /// Means of 0 and variances of 1.
   public init(channels: Int) {
@@ -25,22 +16,41 @@ public final class BatchStatistics {
     variance.fill(1)
   }
 
-  /// Takes in a batch's statistics of a channel.
-  func take(_ channel: Int, mean: Float, variance: Float, momentum: Float) {
-    let (means, variances) = (self.mean.pointer, self.variance.pointer)
-    var (distance, bounded) = (mean - means[channel], variance)
-    if limit.isFinite {
-      // A channel that was silent may wake up again.
-      let usual = max(variances[channel], Self.leastVariance)
-      let reach = limit * usual.squareRoot()
-      distance = max(-reach, min(reach, distance))
-      bounded = min(variance, limit * usual)
+  /// Takes in a batch's statistics of a channel. Channels may be handed in by several threads.
+  func take(_ channel: Int, mean newMean: Float, variance newVariance: Float, momentum: Float) {
+    if let gathered {
+      let index = channel * gathered.batches + gathered.place
+      gathered.means.pointer[index] = newMean
+      gathered.variances.pointer[index] = newVariance
+      return
     }
-    means[channel] += momentum * distance
-    variances[channel] += momentum * (bounded - variances[channel])
+    mean.pointer[channel] += momentum * (newMean - mean.pointer[channel])
+    variance.pointer[channel] += momentum * (newVariance - variance.pointer[channel])
   }
 
-  private static let leastVariance: Float = 1e-5
+  /// Gathers the statistics of the next batches instead of averaging them.
+  func gather(batches: Int) {
+    let shape = BatchShape(channels: mean.shape.channels, samples: batches)
+    gathered = (FloatTensor(shape: shape), FloatTensor(shape: shape), batches, 0)
+  }
+
+  /// Begins with the next batch.
+  func advance() { gathered?.place += 1 }
+
+  /// Sets every channel's mean and variance to the medians of what was gathered.
+  func settle() {
+    guard let gathered else { return }
+    for channel in 0..<mean.shape.channels {
+      func median(_ tensor: FloatTensor) -> Float {
+        let values = UnsafeBufferPointer(start: tensor.pointer + channel * gathered.batches, count: gathered.batches)
+        let sorted = values.sorted()
+        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+      }
+      mean.pointer[channel] = median(gathered.means)
+      variance.pointer[channel] = median(gathered.variances)
+    }
+    self.gathered = nil
+  }
 }
 
 /// A step that a ``Tape`` can record. Operands are listed in order; those in brackets are optional.

@@ -211,6 +211,7 @@ public final class Trainer {
               imagesPerSecond: Double(meter.samples) / max((clock.now - epochStart).inSeconds, 1e-9),
               remainingSeconds: elapsed / done * left)))
       }
+      settleStatistics(epoch: epoch, order, batch)
       let seconds = (clock.now - epochStart).inSeconds
       let judged = evaluate()
       let record = EpochRecord(
@@ -227,6 +228,20 @@ public final class Trainer {
     }
     return TrainingResult(
       graph: graph, parameters: parameters, history: history, finished: true, checkpointFailure: failure)
+  }
+
+  /// Where quadratics are normalised, finds what inference normalises with at the end of an epoch, from as many of its
+  /// batches as an eighth of it, 8 to 32.
+  private func settleStatistics(epoch: Int, _ order: [Int], _ batch: FloatTensor) {
+    guard graph.normalizesQuadratics else { return }
+    let steps = training.count / configuration.batch
+    executor.settleStatistics(batches: min(steps, max(8, min(32, steps / 8)))) { index in
+      var augmentation = stream(epoch: epoch, step: index + 1)
+      training.fill(
+        batch, order[index * configuration.batch..<(index + 1) * configuration.batch], shift: configuration.shift,
+        flip: configuration.flip, generator: &augmentation)
+      return batch
+    }
   }
 
   /// Weight of the quadratic in a step of gradual replacement.
