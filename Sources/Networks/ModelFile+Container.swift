@@ -28,14 +28,15 @@ extension ModelFile {
   /// - Throws: ``NetworksError`` where the model is invalid.
   public func encoded() throws -> [UInt8] {
     try validate()
-    var sections: [(Tag, [UInt8])] = [
-      (.graph, try graph.canonicalJSON()), (.parameters, parameterBytes()),
-      (.options, try CanonicalJSON.encode(options)), (.salt, salt),
-    ]
+    var sections: [(tag: Tag, bytes: [UInt8])] = [(.graph, try graph.canonicalJSON()), (.parameters, [])]
+    sections += [(.options, try CanonicalJSON.encode(options)), (.salt, salt)]
     if let calibration { sections.append((.calibration, try CanonicalJSON.encode(calibration))) }
     if !provenance.isEmpty { sections.append((.provenance, try CanonicalJSON.encode(provenance))) }
 
-    let content = sections.reduce(0) { $0 + Self.sectionHeaderBytes + $1.1.count }
+    func count(_ section: (tag: Tag, bytes: [UInt8])) -> Int {
+      section.tag == .parameters ? 4 * parameters.count : section.bytes.count
+    }
+    let content = sections.reduce(0) { $0 + Self.sectionHeaderBytes + count($1) }
     let total = Self.headerBytes + content + Self.digestBytes
     var bytes: [UInt8] = []
     bytes.reserveCapacity(total)
@@ -43,23 +44,26 @@ extension ModelFile {
     Self.append(UInt32(Self.currentVersion), to: &bytes)
     Self.append(UInt32(sections.count), to: &bytes)
     Self.append(UInt64(total), to: &bytes)
-    for (tag, section) in sections {
-      bytes += Array(tag.rawValue.utf8)
+    for section in sections {
+      bytes += Array(section.tag.rawValue.utf8)
       Self.append(UInt32(0), to: &bytes)
-      Self.append(UInt64(section.count), to: &bytes)
-      bytes += section
+      Self.append(UInt64(count(section)), to: &bytes)
+      if section.tag == .parameters { appendParameters(to: &bytes) } else { bytes += section.bytes }
     }
-    return bytes + Digest32.sha256(bytes).bytes
+    bytes += Digest32.sha256(bytes).bytes
+    return bytes
   }
 
-  /// All parameters in the order of their keys, float32 little-endian; the graph says how many each has.
-  private func parameterBytes() -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(4 * parameters.count)
+  /// All parameters in the order of their keys, float32 little-endian; the graph says how many each has. They are most of
+  /// the file: no copy of them is made on the way.
+  private func appendParameters(to bytes: inout [UInt8]) {
     for key in parameters.keys {
-      for value in parameters.values[key]! { Self.append(value.bitPattern, to: &bytes) }
+      #if _endian(little)
+        parameters.values[key]!.withUnsafeBytes { bytes.append(contentsOf: $0) }
+      #else
+        for value in parameters.values[key]! { Self.append(value.bitPattern, to: &bytes) }
+      #endif
     }
-    return bytes
   }
 
   private static func append<Value: FixedWidthInteger>(_ value: Value, to bytes: inout [UInt8]) {
@@ -175,13 +179,25 @@ extension ModelFile {
     var place = 0
     for key in shapes.keys.sorted() {
       let count = shapes[key]!.reduce(1, *)
-      result.values[key] = (0..<count).map { index in
-        Float(bitPattern: integer(UInt32.self, bytes, place + 4 * index))
-      }
+      result.values[key] = floats(bytes, place, count)
       place += 4 * count
     }
     try result.validate(for: graph)
     return result
+  }
+
+  private static func floats(_ bytes: [UInt8], _ place: Int, _ count: Int) -> [Float] {
+    #if _endian(little)
+      [Float](unsafeUninitializedCapacity: count) { values, filled in
+        bytes.withUnsafeBytes {
+          UnsafeMutableRawBufferPointer(values).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: $0[place..<place + 4 * count]))
+        }
+        filled = count
+      }
+    #else
+      (0..<count).map { Float(bitPattern: integer(UInt32.self, bytes, place + 4 * $0)) }
+    #endif
   }
 
   private static func integer<Value: FixedWidthInteger>(_ type: Value.Type, _ bytes: [UInt8], _ place: Int) -> Value {
