@@ -3,7 +3,7 @@ import Rings
 /// Bounds and estimates of how far a plan's integers stray from the float network, tensor by tensor.
 ///
 /// Rounding of the input, of weights, biases and coefficients, and the dropped bits all count; an exact truncation
-/// counts two units, as between two parties. The bound is worst case over inputs within the planned ranges, and grows
+/// counts two units, as between two parties, and what lattices leave over in linear results. The bound is worst case over inputs within the planned ranges, and grows
 /// with every layer; the estimate takes the roundings of different weights for independent, and is near what one sees
 /// where no few inputs or channels dominate.
 struct ErrorAnalysis {
@@ -19,6 +19,11 @@ struct ErrorAnalysis {
     /// Root mean square over the channels.
     var estimate: Double { (variance.reduce(0, +) / Double(max(variance.count, 1))).squareRoot() }
   }
+
+  /// By how many units of its own a linear result may be off where the two parties prepare alone: `NoiseBudget.linearLimit`
+  /// of the lattices, which holds but for a chance of 2^-40 an inference (Protocols/rlwe/spec.md, "Correctness"). With a
+  /// dealer it is exact. The estimate leaves it out: it is mostly a few units of many thousands that are dropped later.
+  static let preparationUnits = 128.0
 
   let solver: ScaleSolver
   private(set) var nodes: [TensorError] = []
@@ -78,7 +83,8 @@ struct ErrorAnalysis {
     let seen = solver.calibration.nodes[source]
     let margin = solver.calibration.margin
     let square = Double(seen.rootMeanSquare) * Double(seen.rootMeanSquare)
-    var result = TensorError(bound: wanted.map { 0.5 / abs($0) }, variance: wanted.map { 1 / (12 * $0 * $0) })
+    var result = TensorError(
+      bound: wanted.map { (0.5 + Self.preparationUnits) / abs($0) }, variance: wanted.map { 1 / (12 * $0 * $0) })
     layer.forEachWeight { output, input, weight in
       let step = given[input].isNaN ? 0 : abs(given[input] / wanted[output])
       // The rounded weight is off by half a step; it meets the operand and the operand's own error.
