@@ -88,7 +88,8 @@ extension HardwareEvaluator {
       RowWindow(kernel: kernel, stride: stride, padding: padding)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
     case .globalAveragePool, .flatten, .linear: .whole
-    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add: .same
+    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add, .concatenate:
+      .same
     }
   }
 
@@ -168,7 +169,7 @@ extension HardwareEvaluator {
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
     case .globalSumPool, .argMax: .whole
     case .reshape: from.height == to.height ? .same : .whole
-    case .input, .activation, .comparison, .add, .changeRing, .output: .same
+    case .input, .activation, .comparison, .add, .concatenate, .changeRing, .output: .same
     }
   }
 }

@@ -19,6 +19,23 @@ public struct TaskGraphBuilder {
     var received: [Entry] = []
     var all: [Entry] { computed + received }
 
+    /// Each task once, with all of its rows.
+    mutating func unite() {
+      var place: [Int: Int] = [:]
+      var united: [Entry] = []
+      for entry in computed {
+        if let index = place[entry.task] {
+          let rows = united[index].rows
+          united[index].rows =
+            min(rows.lowerBound, entry.rows.lowerBound)..<max(rows.upperBound, entry.rows.upperBound)
+        } else {
+          place[entry.task] = united.count
+          united.append(entry)
+        }
+      }
+      computed = united
+    }
+
     mutating func map(_ change: (Range<Int>) -> Range<Int>) {
       computed = Self.mapped(computed, change)
       received = Self.mapped(received, change)
@@ -111,6 +128,8 @@ public struct TaskGraphBuilder {
         frontiers[party, default: Frontier()].computed += entries
       }
     }
+    // Operands that come from the same tasks bring them once.
+    if layer.operands.count > 1 { for party in frontiers.keys { frontiers[party]!.unite() } }
     return frontiers
   }
 
