@@ -9,8 +9,9 @@ let settings: [SwiftSetting] = [
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let protocols = [
-  "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "outsourced", "pasnet", "pooling",
-  "reshape", "rlwe", "store", "subsample-pad", "x2act",
+  "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "ot", "output", "outsourced",
+  "pasnet",
+  "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {

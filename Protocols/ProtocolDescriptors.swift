@@ -4,8 +4,8 @@ public import Foundation
 public enum ProtocolDescriptors {
   /// Folder names.
   public static let names = [
-    "add", "change-ring", "comparison", "dealer", "input", "linear", "ot", "output", "outsourced", "pasnet", "pooling",
-    "reshape", "rlwe", "store", "subsample-pad", "x2act",
+    "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "ot", "output", "outsourced",
+    "pasnet", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
   ]
 
   /// The bytes of one descriptor, or nil where the resources were not installed beside the executable.

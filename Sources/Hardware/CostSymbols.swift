@@ -13,6 +13,7 @@ enum CostSymbols {
     "x2act": common,
     "pooling": common.union(["taps"]),
     "add": common.union(["shifts"]),
+    "concatenate": common.union(["shifted"]),
     "reshape": common,
     "subsample-pad": common.union(["kept"]),
     "output": common.union(["outputBytes"]),
@@ -154,6 +155,11 @@ enum CostSymbols {
     case .add(let left, let right):
       values["shifts"] = (left > 0 ? 1 : 0) + (right > 0 ? 1 : 0)
       return ("add", nil, values)
+    case .concatenate(let shifts):
+      values["shifted"] = zip(step.inputs, shifts).reduce(0) {
+        $1.1 > 0 ? $0 + program.steps[$1.0].tensor.shape.count : $0
+      }
+      return ("concatenate", nil, values)
     case .reshape: return ("reshape", nil, values)
     case .changeRing: return ("change-ring", nil, values)
     case .comparison, .maxPool, .argMax: preconditionFailure("a step of comparisons has runs")

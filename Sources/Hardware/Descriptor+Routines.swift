@@ -18,7 +18,7 @@ extension Descriptor {
     "local.call": "a local step of one sample", "add.word": "a word of a residual sum",
     "add.shift": "a word shifted for it",
     "pooling.tap": "a word added in a pooling", "change.word": "a word changed to another ring",
-    "subsample.word": "a word moved by subsampling and padding",
+    "subsample.word": "a word moved by subsampling, padding and concatenation",
     "comparison.call": "a run of comparisons of one sample at one party",
     "comparison.drop": "a word of its operands that loses low bits",
     "comparison.lift": "a word of its operands that changes its ring",

@@ -1,5 +1,6 @@
 public import Networks
-import TwoParty
+public import Programs
+public import TwoParty
 
 extension ModelOwnerModel {
   /// Takes what the planner made of a trained network.
@@ -14,6 +15,20 @@ extension ModelOwnerModel {
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
       activations: planned.quantized.activation.mapValues {
         ActivationCoefficients(k: $0.linear, constant: $0.constant)
-      }, salt: salt)
+      }, normalizations: planned.quantized.normalizations(for: planned.plan.program), salt: salt)
+  }
+}
+
+extension QuantizedModel {
+  /// What ReLUs take up, as the engine computes with it.
+  ///
+  /// - Parameter program: the plan's.
+  public func normalizations(for program: Program) -> [Int: ComparisonNormalization] {
+    var result: [Int: ComparisonNormalization] = [:]
+    for (index, layer) in comparison {
+      result[index] = ComparisonNormalization(
+        tensor: program.steps[index].tensor, threshold: layer.threshold, flips: layer.flips, offset: layer.offset)
+    }
+    return result
   }
 }

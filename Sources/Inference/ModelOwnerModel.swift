@@ -58,6 +58,8 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   public let weightsDigest: [UInt8]
   let linear: [Int: LinearOperator]
   let activations: [Int: ActivationCoefficients]
+  /// What ReLUs take up of normalisations.
+  let normalizations: [Int: ComparisonNormalization]
   /// Runs of each step of comparisons.
   let comparisons: [Int: ComparisonSchedule]
   private let weights: Weights
@@ -72,10 +74,12 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   /// - Parameters:
   ///   - linear: by index of linear step.
   ///   - activations: by index of activation step.
+  ///   - normalizations: by index of those steps of comparisons that take one up.
   ///   - salt: 32 secret bytes that go with the model.
   /// - Throws: ``InferenceError/modelDoesNotFit(step:reason:)``, `ProgramError`
   public init(
-    program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients], salt: [UInt8]
+    program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients],
+    normalizations: [Int: ComparisonNormalization] = [:], salt: [UInt8]
   ) throws {
     try program.validate()
     guard program.deployment == .owned else {
@@ -106,8 +110,14 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
         throw InferenceError.modelDoesNotFit(step: index, reason: "its coefficients are missing or of another number")
       }
     }
+    for index in normalizations.keys {
+      guard program.steps.indices.contains(index), case .comparison(let spec) = program.steps[index].operation,
+        spec.function == .relu
+      else { throw InferenceError.modelDoesNotFit(step: index, reason: "only a ReLU takes up a normalisation") }
+    }
     self.linear = operators
     self.activations = activations
+    self.normalizations = normalizations
     comparisons = program.comparisonSchedules
     weights = .quantized(kept)
     weightsDigest = hash.digest().bytes
@@ -118,6 +128,7 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     program = share.program
     linear = share.linearOperators
     activations = share.activations.mapValues { ActivationCoefficients(kappa: $0.kappa, constant: $0.constant) }
+    normalizations = [:]
     comparisons = program.comparisonSchedules
     weights = .share(share)
     weightsDigest = share.weightsDigest

@@ -179,14 +179,14 @@ public final class ModelOwnerSession {
       case .comparison, .maxPool, .argMax:
         shares[index] = try ComparisonStep.modelOwner(
           program: program, step: index, schedule: model.comparisons[index]!, shares: shares[step.inputs[0]],
-          channel: channel
+          normalization: model.normalizations[index], channel: channel
         ) { stage, sample in try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) } }
       case .output(let dropped) where shared != nil:
         server?.clients.deliver(
           OutputOperator.encode(shares[step.inputs[0]], droppedBits: dropped), of: shared!)
       case .output(let dropped):
         try OutputOperator.send(shares[step.inputs[0]], droppedBits: dropped, channel: channel)
-      case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing:
+      case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing:
         shares[index] = (0..<batch).map { sample in
           program.applyLocalStep(index, operands: step.inputs.map { shares[$0][sample] })
         }

@@ -32,6 +32,12 @@ public struct ServerShareFile: Sendable {
   public static func split(
     _ planned: PlannedModel, randomness: any RandomByteSource = SystemRandom()
   ) throws -> (ServerShareFile, ServerShareFile) {
+    if let step = planned.quantized.comparison.keys.min() {
+      throw InferenceError.modelDoesNotFit(
+        step: step,
+        reason: "it is a ReLU that takes up a normalisation, which servers with shares cannot do; plan a network whose "
+          + "normalisations stand behind layers with weights")
+    }
     let (first, second) = try ServerShare.split(
       program: planned.plan.program,
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },

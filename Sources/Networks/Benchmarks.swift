@@ -6,7 +6,7 @@ public enum Benchmarks {
   /// A calibrated model by the name of a benchmark case.
   ///
   /// - Parameters:
-  ///   - name: a ``NetworkName``, without BN, with `:relu` behind it for ReLU instead of the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
+  ///   - name: a ``NetworkName``, without BN but where it stands before activations (DenseNet), with `:relu` behind it for ReLU instead of the polynomial; or `square:N`, `relu:N:BITS`, `maxpool:N:BITS` for N independent squares, ReLUs, maxima of 2x2
   ///     pixels, compared in BITS bits, with a `ComparisonPreference` behind if it is not the options'.
   ///   - seed: seed of the weights.
   ///   - options: how it is to be planned.
@@ -41,11 +41,11 @@ public enum Benchmarks {
       parameters = try Parameters.initialize(graph, seed: seed)
       if bits > 32 { options.comparisonBits = bits }
     } else if parts.count == 2, parts[1] == "relu",
-      let named = Builders.named(String(parts[0]), activation: .relu, batchNorm: false)
+      let named = named(String(parts[0]), .relu)
     {
       graph = named
       parameters = try self.parameters(of: graph, String(parts[0]), seed)
-    } else if let named = Builders.named(name, batchNorm: false) {
+    } else if let named = named(name, .x2act(X2actSpec())) {
       graph = named
       parameters = try self.parameters(of: graph, name, seed)
     } else {
@@ -55,6 +55,11 @@ public enum Benchmarks {
     // Uniform pixels reach further than pictures do; two samples of thousands of elements show the ranges.
     try model.calibrate(samples: (0..<2).map { randomSample(graph, seed: seed &+ 1000 &+ $0) })
     return model
+  }
+
+  /// Normalisation becomes part of convolutions in front of it; where there is none, it is part of what the network costs.
+  private static func named(_ name: String, _ activation: ActivationChoice) -> Graph? {
+    Builders.named(name, activation: activation, batchNorm: NetworkName(name)?.architecture == .densenet121)
   }
 
   /// The weights that other systems are given for the same networks, which suit shallow ones and blocks of two convolutions.

@@ -32,7 +32,7 @@ extension Builders {
           &graph, name + ".expand\(kernel)", spec(channels, kernel, 1, options), options, activation, from: squeezed)
         return graph.nodes.count - 1
       }
-      concatenation(&graph, name, (halves[0], channels), (halves[1], channels))
+      graph.append(.concatenate, name: name + ".concat", from: halves)
     }
     graph.append(
       .convolution(ConvolutionSpec(outChannels: data.classes, kernel: 1, bias: true)), name: "classifier")
@@ -41,16 +41,53 @@ extension Builders {
     return graph
   }
 
+  /// DenseNet-121 (G. Huang et al., 2017, table 1): four blocks of layers, each of which reads all earlier ones of its
+  /// block side by side; normalisation and activation stand before convolutions. For CIFAR the stem is 3x3 of stride 1.
+  static func denseNet121(data: PictureData, options: BuilderOptions) -> Graph {
+    var graph = start("densenet121", data, options)
+    let growth = options.scaled(32)
+    var channels = options.scaled(64)
+    convolution(
+      &graph, "stem", data == .imageNet ? spec(channels, 7, 2, options) : spec(channels, 3, 1, options), options,
+      options.activation.operation)
+    if data == .imageNet || options.stemPool {
+      graph.append(options.pooling.operation(kernel: 3, stride: 2, padding: 1), name: "stem.pool")
+    }
+    let blocks = [6, 12, 24, 16]
+    for (block, layers) in blocks.enumerated() {
+      var parts = [graph.nodes.count - 1]
+      for layer in 0..<options.repeated(layers) {
+        let name = "block\(block + 1).layer\(layer + 1)"
+        preactivated(&graph, name + ".conv1", spec(4 * growth, 1, 1, options), options)
+        preactivated(&graph, name + ".conv2", spec(growth, 3, 1, options), options)
+        parts.append(graph.nodes.count - 1)
+        graph.append(.concatenate, name: name + ".concat", from: parts)
+        channels += growth
+      }
+      guard block < blocks.count - 1 else { break }
+      channels /= 2
+      preactivated(&graph, "transition\(block + 1)", spec(channels, 1, 1, options), options)
+      graph.append(.averagePool(kernel: 2, stride: 2, padding: 0), name: "transition\(block + 1).pool")
+    }
+    activated(&graph, "head", options)
+    graph.append(.globalAveragePool, name: "pool")
+    graph.append(.linear(outFeatures: data.classes, bias: true), name: "fc")
+    return graph
+  }
+
   // MARK: Parts
 
-  /// Two tensors' channels side by side, given with their numbers of channels: each filled up with zeros, and the sum.
-  private static func concatenation(
-    _ graph: inout Graph, _ name: String, _ first: (node: Int, channels: Int), _ second: (node: Int, channels: Int)
+  /// Normalisation `name.bn` and activation `name.act`.
+  private static func activated(_ graph: inout Graph, _ name: String, _ options: BuilderOptions) {
+    if options.batchNorm { graph.append(normalization, name: name + ".bn") }
+    graph.append(options.activation.operation, name: name + ".act")
+  }
+
+  /// Normalisation, activation, and then the convolution `name`.
+  private static func preactivated(
+    _ graph: inout Graph, _ name: String, _ spec: ConvolutionSpec, _ options: BuilderOptions
   ) {
-    let lower = graph.append(
-      .subsamplePad(stride: 1, before: 0, after: second.channels), name: name + ".lower", from: [first.node])
-    let upper = graph.append(
-      .subsamplePad(stride: 1, before: first.channels, after: 0), name: name + ".upper", from: [second.node])
-    graph.append(.add, name: name + ".concat", from: [lower, upper])
+    activated(&graph, name, options)
+    graph.append(.convolution(spec), name: name)
   }
 }

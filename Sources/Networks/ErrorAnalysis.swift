@@ -51,6 +51,7 @@ struct ErrorAnalysis {
       return TensorError(
         bound: [Double](repeating: unit / 2, count: shape.channels),
         variance: [Double](repeating: unit * unit / 12, count: shape.channels))
+    case .convolution where solver.absorbed.contains(node.id): return absorbed(node, operands[0])
     case .convolution, .linear:
       return linear(LinearScaling(solver, node), operands[0], node.inputs[0], solver.scale[node.id]!)
     case .x2act: return activation(node, operands[0])
@@ -66,6 +67,8 @@ struct ErrorAnalysis {
         zip(operands[0][keyPath: values], operands[1][keyPath: values]).map { $0 + $1 }
       }
       return TensorError(bound: sum(\.bound), variance: sum(\.variance))
+    case .concatenate:
+      return TensorError(bound: operands.flatMap(\.bound), variance: operands.flatMap(\.variance))
     case .subsamplePad(_, let before, let after):
       func padded(_ values: [Double]) -> [Double] {
         [Double](repeating: 0, count: before) + values + [Double](repeating: 0, count: after)
@@ -91,6 +94,19 @@ struct ErrorAnalysis {
       let reach = Double(seen.maximum[input]) * margin
       result.bound[output] += (abs(weight) + 0.5 * step) * operand.bound[input] + 0.5 * step * reach
       result.variance[output] += weight * weight * operand.variance[input] + step * step * square / 12
+    }
+    return result
+  }
+
+  /// A normalisation that a comparison takes up: its threshold is rounded to the operand's scale, its constant to the result's.
+  private func absorbed(_ node: Node, _ operand: TensorError) -> TensorError {
+    let reader = solver.graph.nodes.first { $0.inputs == [node.id] }!
+    let (affine, scale) = (solver.affine[reader.id]!, solver.comparison[reader.id]!.scale)
+    var result = operand
+    for channel in affine.gain.indices {
+      let (gain, unit) = (abs(affine.gain[channel]), 1 / scale[channel])
+      result.bound[channel] = gain * operand.bound[channel] + unit
+      result.variance[channel] = gain * gain * operand.variance[channel] + unit * unit / 6
     }
     return result
   }

@@ -120,6 +120,7 @@ public struct FloatExecutor: Sendable {
       }
     case .flatten: return operands[0]
     case .add: return zip(operands[0], operands[1]).map { $0 + $1 }
+    case .concatenate: return Array(operands.joined())
     case .subsamplePad(let stride, let before, _):
       return FloatKernels.subsamplePad(operands[0], from, shape, stride: stride, before: before)
     }

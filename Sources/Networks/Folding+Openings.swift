@@ -4,8 +4,9 @@ import Rings
 ///
 /// A layer with weights reads a tensor of which the model owner knows a masked copy, at a scale of its own: what another
 /// layer with weights has made is neither masked nor truncated. An activation does both (Protocols/x2act), so the identity
-/// `0 x^2 + x` is put where a network has none: behind MobileNetV2's linear bottlenecks, or between a concatenation and the
-/// normalisation that reads it.
+/// `0 x^2 + x` is put where a network has none: behind MobileNetV2's linear bottlenecks, or behind the parts of a
+/// concatenation that a layer with weights reads. A normalisation between open tensors and ReLU alone needs none: it becomes
+/// part of the comparison (``Folding/absorbed(in:)``).
 extension Folding {
   /// The graph with openings, and where its nodes went.
   static func withOpenings(_ graph: Graph) -> (graph: Graph, place: [Int]) {
@@ -39,19 +40,21 @@ extension Folding {
 
   /// The nodes behind which an opening is needed, so that no layer with weights reads what another has made.
   static func openings(of graph: Graph) -> Set<Int> {
-    let supports = supports(of: graph)
+    let readers = readers(of: graph)
+    let shapes = try? graph.shapes()
     var marked: Set<Int> = []
     while true {
       let open = open(graph, marked)
       let before = marked.count
       for node in graph.nodes where hasWeights(node) && open[node.inputs[0]] {
-        mark(node.inputs[0], graph, open, supports, &marked)
+        if let shapes, isAbsorbable(node, graph, shapes, readers) { continue }
+        mark(node.inputs[0], graph, open, &marked)
       }
       if marked.count == before { return marked }
     }
   }
 
-  private static func hasWeights(_ node: Node) -> Bool {
+  static func hasWeights(_ node: Node) -> Bool {
     switch node.operation {
     case .convolution, .linear: true
     default: false
@@ -59,12 +62,12 @@ extension Folding {
   }
 
   /// Whether each tensor is made by a layer with weights, through local steps only, and has no opening behind it.
-  private static func open(_ graph: Graph, _ marked: Set<Int>) -> [Bool] {
+  static func open(_ graph: Graph, _ marked: Set<Int> = []) -> [Bool] {
     var result = [Bool](repeating: false, count: graph.nodes.count)
     for node in graph.nodes where !marked.contains(node.id) {
       switch node.operation {
       case .convolution, .linear: result[node.id] = true
-      case .averagePool, .globalAveragePool, .flatten, .add, .subsamplePad:
+      case .averagePool, .globalAveragePool, .flatten, .add, .concatenate, .subsamplePad:
         result[node.id] = node.inputs.contains { result[$0] }
       default: break
       }
@@ -75,33 +78,15 @@ extension Folding {
   /// Marks a tensor, or the parts that it is put together of: each part is then opened once, however many concatenations
   /// read it.
   private static func mark(
-    _ index: Int, _ graph: Graph, _ open: [Bool], _ supports: [Range<Int>], _ marked: inout Set<Int>
+    _ index: Int, _ graph: Graph, _ open: [Bool], _ marked: inout Set<Int>
   ) {
     let node = graph.nodes[index]
     switch node.operation {
     case .flatten, .subsamplePad(stride: 1, before: _, after: _):
-      mark(node.inputs[0], graph, open, supports, &marked)
-    case .add where !supports[node.inputs[0]].overlaps(supports[node.inputs[1]]):
-      for operand in node.inputs where open[operand] { mark(operand, graph, open, supports, &marked) }
+      mark(node.inputs[0], graph, open, &marked)
+    case .concatenate:
+      for operand in node.inputs where open[operand] { mark(operand, graph, open, &marked) }
     default: marked.insert(index)
     }
-  }
-
-  /// A range of channels outside of which each tensor is zero.
-  private static func supports(of graph: Graph) -> [Range<Int>] {
-    guard let shapes = try? graph.shapes() else { return graph.nodes.map { _ in 0..<1 } }
-    var result: [Range<Int>] = []
-    for node in graph.nodes {
-      switch node.operation {
-      case .subsamplePad(_, let before, _):
-        let inner = result[node.inputs[0]]
-        result.append(inner.lowerBound + before..<inner.upperBound + before)
-      case .add:
-        let (left, right) = (result[node.inputs[0]], result[node.inputs[1]])
-        result.append(min(left.lowerBound, right.lowerBound)..<max(left.upperBound, right.upperBound))
-      default: result.append(0..<shapes[node.id].channels)
-      }
-    }
-    return result
   }
 }

@@ -7,15 +7,16 @@ extension Folding {
   public static func structure(_ graph: Graph) throws -> Graph {
     try graph.validate()
     let shapes = try graph.shapes()
-    var readers = [Int](repeating: 0, count: graph.nodes.count)
-    for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
+    let readers = readers(of: graph)
+    var entered: Set<Int> = []
     var folded = graph
     folded.nodes = []
     var place = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes {
       let inputs = node.inputs.map { place[$0] }
       if case .x2act(let spec) = node.operation {
-        place[node.id] = folded.append(.x2act(withoutNormalization(spec)), name: node.name, from: inputs)
+        let absorbs = spec.normalizationEpsilon != nil || entered.contains(node.id)
+        place[node.id] = folded.append(.x2act(absorbs ? absorbing(spec) : spec), name: node.name, from: inputs)
         continue
       }
       guard case .batchNorm = node.operation else {
@@ -23,15 +24,18 @@ extension Folding {
         continue
       }
       let operand = node.inputs[0]
-      if readers[operand] == 1, let operation = withBias(graph.nodes[operand].operation) {
+      if readers[operand].count == 1, let operation = withBias(graph.nodes[operand].operation) {
         place[node.id] = inputs[0]
         folded.nodes[inputs[0]].operation = operation
+      } else if let activation = absorber(of: node, graph, readers) {
+        place[node.id] = inputs[0]
+        entered.insert(activation)
       } else {
         let channels = shapes[node.id].channels
         let spec = ConvolutionSpec(outChannels: channels, kernel: 1, groups: channels)
         place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
       }
     }
-    return withOpenings(poolingFirst(folded)).graph
+    return withOpenings(poolingFirst(try joined(folded).graph)).graph
   }
 }

@@ -3,17 +3,17 @@ import Rings
 /// Removes batch normalisation from a trained network.
 public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
-  /// part of its weights and bias, one inside an activation part of its coefficients, channel by channel; any other BN
-  /// becomes a 1x1 convolution with one channel per group. A maximum that reads a monotone activation changes places
-  /// with it, and an identity stands between two layers with weights.
+  /// part of its weights and bias, one inside an X2act, or before one and read by nothing else, part of its coefficients,
+  /// channel by channel; any other BN becomes a 1x1 convolution with one channel per group. A maximum that reads a
+  /// monotone activation changes places with it, and an identity stands between two layers with weights.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
     try graph.validate()
     try parameters.validate(for: graph)
     let shapes = try graph.shapes()
-    var readers = [Int](repeating: 0, count: graph.nodes.count)
-    for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
+    let readers = readers(of: graph)
+    var entering: [Int: Affine] = [:]
 
     var folded = graph
     folded.nodes = []
@@ -21,11 +21,12 @@ public enum Folding {
     var place = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes {
       let inputs = node.inputs.map { place[$0] }
-      if case .x2act(let spec) = node.operation, let epsilon = spec.normalizationEpsilon {
-        place[node.id] = folded.append(.x2act(withoutNormalization(spec)), name: node.name, from: inputs)
+      if case .x2act(let spec) = node.operation,
+        let affine = spec.normalizationEpsilon.map({ Affine(parameters, node.id, $0) }) ?? entering[node.id]
+      {
+        place[node.id] = folded.append(.x2act(absorbing(spec)), name: node.name, from: inputs)
         let factor = Double(spec.squareFactor(elements: shapes[node.id].count))
-        Affine(parameters, node.id, epsilon).absorb(
-          into: &result, activation: place[node.id], of: parameters, node.id, squareFactor: factor)
+        affine.absorb(into: &result, activation: place[node.id], of: parameters, node.id, squareFactor: factor)
         continue
       }
       guard case .batchNorm(let epsilon, _) = node.operation else {
@@ -35,10 +36,13 @@ public enum Folding {
       }
       let affine = Affine(parameters, node.id, epsilon)
       let operand = node.inputs[0]
-      if readers[operand] == 1, let operation = withBias(graph.nodes[operand].operation) {
+      if readers[operand].count == 1, let operation = withBias(graph.nodes[operand].operation) {
         place[node.id] = inputs[0]
         folded.nodes[inputs[0]].operation = operation
         affine.absorb(into: &result, node: inputs[0])
+      } else if let activation = absorber(of: node, graph, readers) {
+        place[node.id] = inputs[0]
+        entering[activation] = affine
       } else {
         let channels = shapes[node.id].channels
         let spec = ConvolutionSpec(outChannels: channels, kernel: 1, groups: channels)
@@ -47,12 +51,26 @@ public enum Folding {
         result[place[node.id], .bias] = affine.offsets.map { Float($0) }
       }
     }
-    return withOpenings(poolingFirst(folded), result)
+    let (joined, kept) = try joined(folded, result)
+    return withOpenings(poolingFirst(joined), kept)
   }
 
-  /// What is left of an activation once its normalisation is part of its coefficients.
-  static func withoutNormalization(_ spec: X2actSpec) -> X2actSpec {
-    spec.normalizationEpsilon == nil ? spec : X2actSpec(scale: spec.scale, perChannel: true)
+  /// What an activation is once a normalisation of its operand is part of its coefficients.
+  static func absorbing(_ spec: X2actSpec) -> X2actSpec { X2actSpec(scale: spec.scale, perChannel: true) }
+
+  /// The X2act that takes up a normalisation which it alone reads; nil where there is none.
+  static func absorber(of node: Node, _ graph: Graph, _ readers: [[Int]]) -> Int? {
+    guard readers[node.id].count == 1, case .x2act(let spec) = graph.nodes[readers[node.id][0]].operation,
+      spec.normalizationEpsilon == nil
+    else { return nil }
+    return readers[node.id][0]
+  }
+
+  /// The nodes that read each node, once for every operand.
+  static func readers(of graph: Graph) -> [[Int]] {
+    var result = [[Int]](repeating: [], count: graph.nodes.count)
+    for node in graph.nodes { for operand in node.inputs { result[operand].append(node.id) } }
+    return result
   }
 
   /// Takes maxima before the monotone activation that they would read: the results are the same, and fewer elements are

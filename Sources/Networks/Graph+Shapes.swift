@@ -21,8 +21,10 @@ extension Graph {
     shapes.reserveCapacity(nodes.count)
     for (index, node) in nodes.enumerated() {
       guard node.id == index else { throw invalid(index, "its id is \(node.id) and must be its index") }
-      guard node.inputs.count == node.operation.operandCount else {
-        throw invalid(index, "it has \(node.inputs.count) operands and needs \(node.operation.operandCount)")
+      let counts = node.operation.operandCounts
+      guard counts.contains(node.inputs.count) else {
+        let wanted = counts.count == 1 ? "\(counts.lowerBound)" : "\(counts.lowerBound) or more"
+        throw invalid(index, "it has \(node.inputs.count) operands and needs \(wanted)")
       }
       for operand in node.inputs where operand < 0 || operand >= index {
         throw invalid(index, "its operand \(operand) does not precede it")
@@ -143,6 +145,13 @@ extension Graph {
         throw invalid(index, "its operands have the shapes \(Self.text(operands[0])) and \(Self.text(operands[1]))")
       }
       return from
+    case .concatenate:
+      guard let other = operands.first(where: { $0.height != from.height || $0.width != from.width }) else {
+        return TensorShape(
+          channels: operands.reduce(0) { $0 + $1.channels }, height: from.height, width: from.width)
+      }
+      throw invalid(
+        index, "it joins channels of pictures of \(from.height)x\(from.width) and \(other.height)x\(other.width)")
     case .subsamplePad(let stride, let before, let after):
       guard (1...64).contains(stride), (0...65536).contains(before), (0...65536).contains(after) else {
         throw invalid(index, "its stride or padding is out of range")

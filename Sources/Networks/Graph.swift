@@ -64,6 +64,17 @@ public struct Node: Codable, Hashable, Sendable, Identifiable {
   }
 }
 
+extension Node {
+  /// Whether it adds a bias.
+  var hasBias: Bool {
+    switch operation {
+    case .convolution(let spec): spec.bias
+    case .linear(_, let bias): bias
+    default: false
+    }
+  }
+}
+
 /// A float network: nodes in an order in which operands precede their uses. Node 0 is the input, the last node's
 /// tensor is the output (logits).
 public struct Graph: Codable, Hashable, Sendable {

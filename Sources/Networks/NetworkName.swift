@@ -27,13 +27,15 @@ public struct NetworkName: Hashable, Sendable {
     case mobilenetv2
     /// Iandola et al., version 1.1.
     case squeezenet
+    /// Huang et al., table 1.
+    case densenet121
 
     /// The pictures that it can be built for; the first one is meant where none is named, none where it has its own.
     public var data: [PictureData] {
       switch self {
       case .lenet, .digits: []
       case .resnet20, .resnet32: [.cifar10, .cifar100]
-      case .resnet18, .resnet34, .resnet50, .vgg16, .mobilenetv2, .squeezenet:
+      case .resnet18, .resnet34, .resnet50, .vgg16, .mobilenetv2, .squeezenet, .densenet121:
         [.cifar10, .cifar100, .imageNet]
       }
     }
@@ -123,6 +125,7 @@ extension Builders {
     case .vgg16: vgg16(data: data, options: options)
     case .mobilenetv2: mobileNetV2(data: data, options: options)
     case .squeezenet: squeezeNet(data: data, options: options)
+    case .densenet121: denseNet121(data: data, options: options)
     case .lenet, .digits: preconditionFailure("these have pictures of their own")
     }
   }

@@ -142,6 +142,8 @@ public enum Operation: Codable, Hashable, Sendable {
   case flatten
   /// The sum of two tensors of one shape.
   case add
+  /// The channels of any number of tensors, two at least, one after the other; their pictures have one size.
+  case concatenate
   /// Every `stride`-th pixel, with `before` and `after` zero channels around: the parameter-free residual shortcut
   /// (option A of He et al., "Deep Residual Learning", section 4.2).
   case subsamplePad(stride: Int, before: Int, after: Int)
@@ -165,16 +167,18 @@ public enum Operation: Codable, Hashable, Sendable {
     case .globalAveragePool: "global-avgpool"
     case .flatten: "flatten"
     case .add: "add"
+    case .concatenate: "concat"
     case .subsamplePad: "subsample-pad"
     }
   }
 
   /// How many operands it takes.
-  public var operandCount: Int {
+  public var operandCounts: ClosedRange<Int> {
     switch self {
-    case .input: 0
-    case .add: 2
-    default: 1
+    case .input: 0...0
+    case .add: 2...2
+    case .concatenate: 2...Graph.maximumNodes
+    default: 1...1
     }
   }
 

@@ -203,12 +203,25 @@ public struct QuantizedActivation: Hashable, Sendable {
   public var constantWithOffset: [Int64] { constant.map { $0 + Self.offset } }
 }
 
+/// The integers with which a comparison takes up a normalisation, per channel: it keeps `z + threshold` where that is not
+/// negative, or where it is negative if `flips`, drops its bits before, and adds `offset` behind. Secret of the model owner.
+public struct QuantizedComparison: Hashable, Sendable {
+  /// Added to the operand, at its scale.
+  public var threshold: [Int64]
+  /// Whether the comparison's bit is turned.
+  public var flips: [Bool]
+  /// Added to the result, at its scale.
+  public var offset: [Int64]
+}
+
 /// Everything secret that an inference needs of the model, by step index of the program. It stays with the model owner.
 public struct QuantizedModel: Hashable, Sendable {
   /// Of each linear step.
   public var linear: [Int: QuantizedLinear] = [:]
   /// Of each activation step.
   public var activation: [Int: QuantizedActivation] = [:]
+  /// Of the ReLUs that take up a normalisation, or read scales of both signs.
+  public var comparison: [Int: QuantizedComparison] = [:]
 }
 
 /// What a plan made of one step, for the model owner's eyes: gains and ranges are statistics of the weights.

@@ -59,9 +59,14 @@ private struct Emitter {
   mutating func emit() throws {
     let graph = solver.graph
     for node in graph.nodes {
+      if solver.absorbed.contains(node.id) {
+        errors.follow(node, [errors.nodes[node.inputs[0]]])
+        place.append(place[node.inputs[0]])
+        continue
+      }
       let ring = Planner.operandRing(node, rings[node.id])
-      let inputs = node.inputs.indices.map {
-        reading(node.inputs[$0], ScaleSolver.Edge(consumer: node.id, slot: $0), ring)
+      let inputs = solver.operands(of: node).enumerated().map {
+        reading($1, ScaleSolver.Edge(consumer: node.id, slot: $0), ring)
       }
       errors.follow(node, node.inputs.indices.map { error(node.inputs[$0], .init(consumer: node.id, slot: $0)) })
       let operation = operation(of: node)
@@ -190,6 +195,8 @@ private struct Emitter {
     case .add:
       let shifts = solver.shifts[node.id]!
       return .add(leftShift: shifts[0], rightShift: shifts[1])
+    case .concatenate:
+      return .concatenate(leftShifts: solver.shifts[node.id] ?? node.inputs.map { _ in 0 })
     case .subsamplePad(let stride, let before, let after):
       return .subsamplePad(stride: stride, before: before, after: after)
     case .relu: return .comparison(spec(node, .relu))
@@ -265,6 +272,7 @@ private struct Emitter {
     detail.rangeBits = bits(scaling.largest)
     guard isFaithful, dropped > 0 else {
       failures.append(dropped > 0 || isField ? scaling.expectedTurns : 0)
+      quantizeComparison(node, scaling.operand)
       return append(node.name, operation, [operand], tensor, detail)
     }
     if case .maxPool(let spec) = operation {
@@ -286,7 +294,19 @@ private struct Emitter {
       bits: solver.widened(scaling.bits, dropped: 0), preferring: solver.options.comparisons)
     let floor = appendFloor(node.name + ".floor", dropped, operand, details[operand])
     failures.append(isField ? scaling.expectedTurns * Scalar.power(-dropped) : 0)
+    quantizeComparison(node, scaling.operand.map { $0 * Scalar.power(-dropped) })
     return append(node.name, .comparison(spec), [floor], tensor, detail)
+  }
+
+  /// The integers of the next step, where it is a ReLU that takes up a normalisation and reads a tensor of the given scale.
+  mutating func quantizeComparison(_ node: Node, _ operand: [Double]) {
+    guard let affine = solver.affine[node.id] else { return }
+    let results = solver.scale[node.id]!
+    let channels = operand.indices
+    quantized.comparison[steps.count] = QuantizedComparison(
+      threshold: channels.map { operand[$0].isNaN ? 0 : Int64((affine.threshold[$0] * operand[$0]).rounded()) },
+      flips: channels.map { affine.gain[$0] * operand[$0] < 0 },
+      offset: channels.map { results[$0].isNaN ? 0 : Int64((affine.offset[$0] * results[$0]).rounded()) })
   }
 
   /// A step that drops bits exactly; nothing of it can turn.

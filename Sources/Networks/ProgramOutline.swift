@@ -35,7 +35,10 @@ extension Planner {
     var writer = OutlineWriter(
       options: options, shapes: try folded.shapes(), rings: rings(of: folded),
       digits: ComparisonDigits(bits: options.comparisonBits, preferring: options.comparisons))
-    for node in folded.nodes { writer.append(node) }
+    let absorbed = try Folding.absorbed(in: folded)
+    for node in folded.nodes {
+      if absorbed.contains(node.id) { writer.pass(node) } else { writer.append(node) }
+    }
     writer.finish()
     let program = Program(name: graph.name, steps: writer.steps)
     try program.validate()
@@ -71,6 +74,9 @@ private struct OutlineWriter {
     steps.append(Step(name: node.name, operation: operation, inputs: inputs, tensor: tensor))
     place.append(steps.count - 1)
   }
+
+  /// A node that is part of its reader: that one reads the operand.
+  mutating func pass(_ node: Node) { place.append(place[node.inputs[0]]) }
 
   mutating func finish() {
     let operand = reading(shapes.count - 1, .word)
@@ -133,6 +139,9 @@ private struct OutlineWriter {
     case .add:
       let most = max(bits[0], bits[1])
       return (.add(leftShift: most - bits[0], rightShift: most - bits[1]), most)
+    case .concatenate:
+      let most = bits.max()!
+      return (.concatenate(leftShifts: bits.map { most - $0 }), most)
     case .subsamplePad(let stride, let before, let after):
       return (.subsamplePad(stride: stride, before: before, after: after), bits[0])
     case .batchNorm: preconditionFailure("folded before")

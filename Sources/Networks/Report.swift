@@ -147,6 +147,7 @@ public struct Report: Codable, Hashable, Sendable {
     case .argMax: "argmax"
     case .changeRing: "change-ring"
     case .add: "add"
+    case .concatenate: "concat"
     case .reshape: "reshape"
     case .subsamplePad: "subsample-pad"
     case .output: "output"

@@ -5,8 +5,10 @@ import Rings
 struct ComparisonScaling {
   /// Low bits that are dropped first.
   var droppedBits: Int
-  /// Scale of the values that are compared, per channel.
+  /// Scale of the values that are compared, per channel; of a ReLU that takes up a normalisation, that of its results.
   var scale: [Double]
+  /// Scale of the step's operand, before bits are dropped.
+  var operand: [Double]
   /// k: bits in which the comparison runs.
   var bits: Int
   /// Largest planned magnitude of a compared integer.
@@ -19,32 +21,20 @@ extension ScaleSolver {
   /// Chooses the scale of a comparison's operand, everything open beneath it, the bits that it drops, and its width.
   mutating func solveComparison(_ node: Node) throws {
     let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
-    let root = node.inputs[0]
-    let channels = shapes[root].channels
+    let root = compared(by: node)
     if isOpen(root) {
       var visited: Set<Int> = [root]
       try prepareOperands(root, &visited)
-      let room = roomForReaders(of: root)
-      for forced in forcedScales(root) where Self.isPositive(forced.scale) && suits(node, forced.scale) {
-        for shift in stride(from: 24, through: 0, by: -1) {
-          let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-          let largest = wanted.map { room * $0 }
-          guard fits(node, largest, dropped: shift), turnsRarely(root, largest, dropped: shift),
-            assign(root, wanted, nil, limits)
-          else { continue }
-          finish(node, wanted, label: forced.label + shift, dropped: shift, limits)
-          return
-        }
-      }
-      for dropped in stride(from: 30, through: 0, by: -1) {
-        let wanted = [Double](repeating: Scalar.power(options.activationBits + dropped), count: channels)
-        let largest = wanted.map { room * $0 }
-        guard fits(node, largest, dropped: dropped), turnsRarely(root, largest, dropped: dropped),
-          assign(root, wanted, nil, limits)
-        else { continue }
-        finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+      let parts = parts(of: root)
+      if isJoined(parts) || affine[node.id] != nil {
+        if solveJoined(node, root, parts, limits) { return }
+      } else if solveOpen(node, root, limits) {
         return
       }
+    } else if case .concatenate = graph.nodes[root].operation, scale[root] == nil {
+      for operand in graph.nodes[root].inputs { _ = try stored(operand) }
+      if solveJoined(node, root, parts(of: root), limits) { return }
+      if try solveStored(node, root, limits) { return }
     } else if try solveStored(node, root, limits) {
       return
     }
@@ -54,9 +44,75 @@ extension ScaleSolver {
         + "or plan with fewer weight bits")
   }
 
+  /// A comparison of an open tensor that is not joined of several.
+  private mutating func solveOpen(_ node: Node, _ root: Int, _ limits: Limits) -> Bool {
+    for forced in forcedScales(root) where Self.isPositive(forced.scale) && suits(node, forced.scale) {
+      for shift in stride(from: 24, through: 0, by: -1) {
+        let wanted = forced.scale.map { $0 * Scalar.power(shift) }
+        guard fits(node, wanted, dropped: shift),
+          turnsRarely(node, root, wanted, dropped: shift), assign(root, wanted, nil, limits)
+        else { continue }
+        finish(node, wanted, label: forced.label + shift, dropped: shift, limits)
+        return true
+      }
+    }
+    let gains = gainsOfReaders(of: root, first: node)
+    for dropped in stride(from: 30, through: 0, by: -1) {
+      let wanted = gains.map { $0 * Scalar.power(options.activationBits + dropped) }
+      guard fits(node, wanted, dropped: dropped),
+        turnsRarely(node, root, wanted, dropped: dropped), suits(node, wanted), assign(root, wanted, nil, limits)
+      else { continue }
+      finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+      return true
+    }
+    return false
+  }
+
+  /// A comparison of parts of which some are stored, or one that takes up a normalisation: every part is shifted until its
+  /// results have their bits, whatever its gains.
+  private mutating func solveJoined(_ node: Node, _ root: Int, _ parts: [Part], _ limits: Limits) -> Bool {
+    let gains = gainsOfReaders(of: root, first: node)
+    let own = affine[node.id]?.gain.map(abs) ?? gains.map { _ in 1 }
+    let isFree = channelsWithoutScale(parts, count: gains.count)
+    for dropped in stride(from: 30, through: 0, by: -1) {
+      let unit = Scalar.power(options.activationBits + dropped)
+      let least = gains.indices.map { (isFree[$0] ? max(gains[$0], own[$0]) : own[$0]) * unit }
+      guard let wanted = joined(parts, atLeast: least), suits(node, wanted), canCompare(node, wanted),
+        fits(node, wanted, dropped: dropped),
+        turnsRarely(node, root, wanted, dropped: dropped), assign(root, wanted, nil, limits)
+      else { continue }
+      finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+      return true
+    }
+    return false
+  }
+
+  private func channelsWithoutScale(_ parts: [Part], count: Int) -> [Bool] {
+    var result = [Bool](repeating: false, count: count)
+    for part in parts where part.known == nil { for channel in part.channels { result[channel] = true } }
+    return result
+  }
+
+  /// The factors by which comparisons multiply a tensor's channels, the largest of all its readers' and none far below the
+  /// others; one where nothing multiplies.
+  private func gainsOfReaders(of root: Int, first node: Node) -> [Double] {
+    let gains = demands[root].gain
+    let greatest = max(gains.max() ?? 1, 0x1p-30)
+    // Bounds are public, so what is clipped has one scale.
+    return gains.map { node.operation.clipBounds == nil ? max($0, greatest / 256) : greatest }
+  }
+
+  /// Whether a comparison can read a scale of these signs: a ReLU's bit can be turned.
+  private func canCompare(_ node: Node, _ scale: [Double]) -> Bool {
+    node.operation == .relu || Self.isPositive(scale)
+  }
+
   /// A comparison of a tensor whose scale nothing can change any more, but a linear step of its own.
   private mutating func solveStored(_ node: Node, _ root: Int, _ limits: Limits) throws -> Bool {
     let given = try stored(root)
+    if affine[node.id] != nil || (node.operation == .relu && !masked[root] && !Self.isPositive(given)) {
+      return solveKnown(node, given, label: label[root])
+    }
     let finest = Self.geometricMean(given)
     let dropped = min(max(Int(Scalar.log2(finest).rounded()) - options.activationBits, 0), 30)
     if Self.isPositive(given), suits(node, given), fits(node, given, dropped: dropped) {
@@ -74,6 +130,21 @@ extension ScaleSolver {
     return false
   }
 
+  /// A ReLU of a tensor whose scale nothing can change, whatever its signs: it drops what it can without losing bits that
+  /// results should have.
+  private mutating func solveKnown(_ node: Node, _ given: [Double], label: Int) -> Bool {
+    let own = affine[node.id]?.gain.map(abs) ?? given.map { _ in 1 }
+    for dropped in stride(from: 30, through: 0, by: -1) {
+      let unit = Scalar.power(options.activationBits + dropped) * (1 - 1e-9)
+      let isFine = dropped == 0 || zip(given, own).allSatisfy { $0.isNaN || abs($0) >= $1 * unit }
+      guard isFine, fits(node, given, dropped: dropped) else { continue }
+      if affine[node.id] == nil { affine[node.id] = ComparisonAffine(identityOf: reach(node)) }
+      complete(node, given, label: label, dropped: dropped)
+      return true
+    }
+    return false
+  }
+
   private static func isPositive(_ scale: [Double]) -> Bool { scale.allSatisfy { $0.isNaN || $0 > 0 } }
 
   /// A bound or a slope is public, so it must stand for the same value in every channel.
@@ -85,19 +156,24 @@ extension ScaleSolver {
   }
 
   private mutating func finish(_ node: Node, _ wanted: [Double], label: Int, dropped: Int, _ limits: Limits) {
-    let done = assign(node.inputs[0], wanted, label, limits)
+    let done = assign(compared(by: node), wanted, label, limits)
     precondition(done, "a scale was checked before")
+    if affine[node.id] == nil, !Self.isPositive(wanted) {
+      affine[node.id] = ComparisonAffine(identityOf: reach(node))
+    }
     complete(node, wanted, label: label, dropped: dropped)
   }
 
   private mutating func complete(_ node: Node, _ operand: [Double], label bits: Int, dropped: Int) {
-    let root = node.inputs[0]
+    let root = compared(by: node)
     let kept = operand.map { $0 * Scalar.power(-dropped) }
     let largest = largest(node, kept)
-    comparison[node.id] = ComparisonScaling(
-      droppedBits: dropped, scale: kept, bits: widened(Self.width(largest), dropped: dropped), largest: largest,
-      expectedTurns: expectedTurns(root, operand))
     var result = kept
+    if let affine = affine[node.id] { result = zip(kept, affine.gain).map { $0 / $1 } }
+    comparison[node.id] = ComparisonScaling(
+      droppedBits: dropped, scale: result.map(abs), operand: operand,
+      bits: widened(Self.width(largest), dropped: dropped), largest: largest,
+      expectedTurns: expectedTurns(root, operand, affine[node.id]))
     var resultBits = max(bits - dropped, 0)
     switch node.operation {
     case .leakyRelu(let shift):
@@ -109,24 +185,28 @@ extension ScaleSolver {
       resultBits = 0
     default: break
     }
+    if absorbed.contains(node.inputs[0]) { store(node.inputs[0], result, min(resultBits, 62), false) }
     store(node.id, result, min(resultBits, 62), true)
   }
 
   /// Expected elements of an inference whose shares, floored apart, differ by a whole turn: the sum of |x|/2^64.
-  private func expectedTurns(_ root: Int, _ operand: [Double]) -> Double {
+  func expectedTurns(_ root: Int, _ operand: [Double], _ affine: ComparisonAffine? = nil) -> Double {
     let mean = calibration.nodes[root].mean
     let area = Double(shapes[root].count / max(operand.count, 1))
     return operand.indices.reduce(0) {
-      operand[$1].isNaN ? $0 : $0 + operand[$1] * Double(mean[$1]) * area * Scalar.power(-64)
+      guard !operand[$1].isNaN else { return $0 }
+      let magnitude = Double(mean[$1]) + abs(affine?.threshold[$1] ?? 0)
+      return $0 + abs(operand[$1]) * magnitude * area * Scalar.power(-64)
     }
   }
 
   /// Whether dropping bits of an operand stays within the comparison's part of half the failure budget: finer weights
   /// make larger operands. A scale that drops few bits is coarse enough already, and is left to the plan's own check.
-  private func turnsRarely(_ root: Int, _ operand: [Double], dropped: Int) -> Bool {
+  private func turnsRarely(_ node: Node, _ root: Int, _ operand: [Double], dropped: Int) -> Bool {
     if options.ringTruncation == .faithful { return true }
     let comparisons = graph.nodes.count { $0.operation.isComparison }
-    return dropped <= 6 || expectedTurns(root, operand) * Double(2 * comparisons) <= options.failureBudget
+    return dropped <= Self.fewDroppedBits
+      || expectedTurns(root, operand, affine[node.id]) * Double(2 * comparisons) <= options.failureBudget
   }
 
   /// A comparison's width, no less than what was asked for, as far as a word has so many bits.
@@ -137,21 +217,20 @@ extension ScaleSolver {
     max(Int(Scalar.log2(magnitude + 2).rounded(.down)) + 2, 4)
   }
 
-  /// Largest magnitude that a comparison of values at a scale meets within the planned ranges.
-  private func largest(_ node: Node, _ scale: [Double]) -> Double {
+  /// Largest planned magnitude per channel of what a comparison reads, in units of its operand.
+  func reach(_ node: Node) -> [Double] {
     let seen = calibration.nodes[node.inputs[0]].maximum
     // A channel that calibration saw nearly silent may speak up later: none is planned below 1/16 of the layer's range.
     let floor = Double(seen.max() ?? 0) / 16
-    let values = scale.indices.reduce(0) {
-      scale[$1].isNaN ? $0 : max($0, scale[$1] * max(Double(seen[$1]), floor))
-    }
-    let range = values * calibration.margin
-    switch node.operation {
-    case .maxPool: return 2 * range
-    case let operation:
-      guard let (lower, upper) = operation.clipBounds else { return range }
-      return range + Double(max(abs(lower), abs(upper))) * (scale.first ?? 1)
-    }
+    let bound = node.operation.clipBounds.map { Double(max(abs($0.lower), abs($0.upper))) } ?? 0
+    let factor = if case .maxPool = node.operation { 2.0 } else { 1.0 }
+    return seen.map { factor * max(Double($0), floor) * calibration.margin + bound }
+  }
+
+  /// Largest magnitude that a comparison of values at a scale meets within the planned ranges.
+  private func largest(_ node: Node, _ scale: [Double]) -> Double {
+    let reach = affine[node.id]?.reach ?? self.reach(node)
+    return scale.indices.reduce(0) { scale[$1].isNaN ? $0 : max($0, abs(scale[$1]) * reach[$1]) }
   }
 
   /// Whether operand and comparison stay inside their words.

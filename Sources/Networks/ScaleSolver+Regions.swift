@@ -5,30 +5,33 @@ extension ScaleSolver {
 
   /// Chooses the scale of an activation's operand, everything open beneath it, and the bits that it drops.
   mutating func solveActivation(_ node: Node) throws {
-    guard case .x2act(let spec) = node.operation else { preconditionFailure() }
-    let coefficients = SquareCoefficients(
-      node, spec: spec, shape: shapes[node.id], parameters: parameters, calibration: calibration,
-      bits: options.activationBits)
-    square[node.id] = coefficients
+    let coefficients = square[node.id]!
     let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
     let root = node.inputs[0]
 
     if isOpen(root) {
       var visited: Set<Int> = [root]
       try prepareOperands(root, &visited)
-      let room = roomForReaders(of: root)
-      for forced in forcedScales(root) {
-        if try solveForced(node, coefficients, forced, room, limits) { return }
+      let parts = parts(of: root)
+      let isJoined = isJoined(parts)
+      if !isJoined {
+        for forced in forcedScales(root) {
+          if try solveForced(node, coefficients, forced, limits) { return }
+        }
       }
       for dropped in stride(from: 60, through: 1, by: -1) {
-        let wanted = freeScale(coefficients, dropped)
-        guard coefficients.fits(wanted.map { room * $0 }), assign(root, wanted, nil, limits) else { continue }
+        let free = freeScale(coefficients, dropped)
+        guard let wanted = isJoined ? joined(parts, atLeast: free) : free,
+          assign(root, wanted, nil, limits)
+        else { continue }
         finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
         return
       }
-    } else {
+    } else if try !solveJoined(node, coefficients, limits) {
       let given = try stored(root)
-      if !given.contains(where: \.isNaN), let dropped = dropped(coefficients, given) {
+      // Where no step of its own can bring the gains together, they stay as they are.
+      let spread = masked[root] ? Self.largestSpread : .infinity
+      if !given.contains(where: \.isNaN), let dropped = dropped(coefficients, given, spread: spread) {
         complete(node, coefficients, given, dropped)
         return
       }
@@ -41,6 +44,8 @@ extension ScaleSolver {
           return
         }
       }
+    } else {
+      return
     }
     throw NetworksError.outOfRange(
       node: node.name,
@@ -54,23 +59,42 @@ extension ScaleSolver {
   }
 
   /// The bits to drop for a given scale, if it fits and spreads the gains little: the smallest gain is in [1, 2).
-  private func dropped(_ coefficients: SquareCoefficients, _ scale: [Double]) -> Int? {
+  private func dropped(
+    _ coefficients: SquareCoefficients, _ scale: [Double], spread: Double = largestSpread
+  ) -> Int? {
     guard coefficients.fits(scale) else { return nil }
     let results = coefficients.squareScale(scale).map(abs)
-    guard let least = results.min(), let greatest = results.max(), greatest <= Self.largestSpread * least else {
+    guard let least = results.min(), let greatest = results.max(), greatest <= spread * least else {
       return nil
     }
     let dropped = min(Int(Scalar.log2(least).rounded(.down)) - options.activationBits, 60)
     return dropped >= 1 ? dropped : nil
   }
 
+  /// An activation of a concatenation whose parts are all stored: shifts bring them together.
+  private mutating func solveJoined(
+    _ node: Node, _ coefficients: SquareCoefficients, _ limits: Limits
+  ) throws -> Bool {
+    let root = node.inputs[0]
+    guard case .concatenate = graph.nodes[root].operation, scale[root] == nil else { return false }
+    for operand in graph.nodes[root].inputs { _ = try stored(operand) }
+    let parts = parts(of: root)
+    for dropped in stride(from: 60, through: 1, by: -1) {
+      guard let wanted = joined(parts, atLeast: freeScale(coefficients, dropped)),
+        assign(root, wanted, nil, limits)
+      else { continue }
+      finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
+      return true
+    }
+    return false
+  }
+
   private mutating func solveForced(
-    _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ room: Double,
-    _ limits: Limits
+    _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ limits: Limits
   ) throws -> Bool {
     for shift in stride(from: 24, through: 0, by: -1) {
       let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-      guard coefficients.fits(wanted.map { room * $0 }), let dropped = dropped(coefficients, wanted),
+      guard let dropped = dropped(coefficients, wanted),
         assign(node.inputs[0], wanted, nil, limits)
       else { continue }
       finish(node, coefficients, wanted, forced.label + shift, dropped, limits)
@@ -164,23 +188,31 @@ extension ScaleSolver {
   /// - Returns: whether weights and shifts fit.
   mutating func assign(_ index: Int, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
     let node = graph.nodes[index]
+    guard fitsReaders(of: index, wanted) else { return false }
     if let bits { store(index, wanted, bits, false) }
     switch node.operation {
     case .convolution, .linear:
       return weightsFit(node, wanted, limits)
     case .averagePool, .globalAveragePool:
       let factor = poolFactor(node)
-      return assign(node.inputs[0], wanted.map { $0 / factor }, bits, limits)
+      return descend(node.inputs[0], wanted.map { $0 / factor }, bits, limits)
     case .flatten:
       let channels = shapes[node.inputs[0]].channels
       let area = wanted.count / channels
       for index in wanted.indices where abs(wanted[index] / wanted[index / area * area] - 1) > 1e-12 { return false }
-      return assign(node.inputs[0], (0..<channels).map { wanted[$0 * area] }, bits, limits)
+      return descend(node.inputs[0], (0..<channels).map { wanted[$0 * area] }, bits, limits)
     case .subsamplePad(_, let before, let after):
-      return assign(node.inputs[0], Array(wanted[before..<wanted.count - after]), bits, limits)
+      return descend(node.inputs[0], Array(wanted[before..<wanted.count - after]), bits, limits)
     case .add: return assignSum(node, wanted, bits, limits)
+    case .concatenate: return assignJoined(node, wanted, bits, limits)
     default: preconditionFailure("\(node.name) is not open")
     }
+  }
+
+  /// Gives a scale to what a local step reads, or checks that it has it.
+  private mutating func descend(_ operand: Int, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
+    guard let known = scale[operand] else { return assign(operand, wanted, bits, limits) }
+    return Self.powerOfTwo(wanted, over: known) == 0
   }
 
   private mutating func assignSum(_ node: Node, _ wanted: [Double], _ bits: Int?, _ limits: Limits) -> Bool {
@@ -190,7 +222,7 @@ extension ScaleSolver {
         guard assign(operand, wanted, bits, limits) else { return false }
         continue
       }
-      if let shift = Self.powerOfTwo(wanted, over: known), (0...40).contains(shift) {
+      if let shift = Self.powerOfTwo(wanted, over: known), (0...Self.largestShift).contains(shift) {
         aligned[slot] = shift
       } else {
         guard masked[operand], diagonalFits(wanted, known, limits) else { return false }

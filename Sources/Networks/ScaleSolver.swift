@@ -38,6 +38,12 @@ struct ScaleSolver {
   var square: [Int: SquareCoefficients] = [:]
   /// What each comparison drops and in how many bits it runs.
   var comparison: [Int: ComparisonScaling] = [:]
+  /// Steps with weights that are part of the comparison behind them.
+  let absorbed: Set<Int>
+  /// What comparisons take up of them.
+  var affine: [Int: ComparisonAffine] = [:]
+  /// What readers ask of each tensor's scale.
+  var demands: [ReaderDemand] = []
 
   static let largestWeight = 65535.0
   /// Weights before the output are not squared afterwards: 14 bits are as fine as the activations they meet.
@@ -46,6 +52,10 @@ struct ScaleSolver {
   static let wordLimit = 0x1p62
   /// Unequal gains are squared at every further block: above this spread a shortcut gets its own linear step.
   static let largestSpread = 4.0
+  /// Bits by which a shift may raise a scale.
+  static let largestShift = 40
+  /// A scale of which a comparison drops no more bits than these is coarse enough already, and is left to the plan's own check.
+  static let fewDroppedBits = 6
 
   init(graph: Graph, parameters: Parameters, calibration: Calibration, options: PlannerOptions) throws {
     self.graph = graph
@@ -56,10 +66,27 @@ struct ScaleSolver {
     scale = [[Double]?](repeating: nil, count: graph.nodes.count)
     label = [Int](repeating: 0, count: graph.nodes.count)
     masked = [Bool](repeating: false, count: graph.nodes.count)
+    absorbed = try Folding.absorbed(in: graph)
   }
 
   /// Finds all scales.
   mutating func solve() throws {
+    for node in graph.nodes {
+      if case .x2act(let spec) = node.operation {
+        square[node.id] = SquareCoefficients(
+          node, spec: spec, shape: shapes[node.id], parameters: parameters, calibration: calibration,
+          bits: options.activationBits)
+      } else if node.operation == .relu, absorbed.contains(node.inputs[0]) {
+        let (step, root) = (node.inputs[0], compared(by: node))
+        affine[node.id] = ComparisonAffine(
+          factors: parameters[step, .weight],
+          offsets: graph.nodes[step].hasBias
+            ? parameters[step, .bias] : [Float](repeating: 0, count: shapes[root].channels),
+          operand: calibration.nodes[root], result: calibration.nodes[step], margin: calibration.margin,
+          bits: options.activationBits)
+      }
+    }
+    findDemands()
     for node in graph.nodes {
       switch node.operation {
       case .input:
@@ -71,6 +98,17 @@ struct ScaleSolver {
       }
     }
     try solveOutput()
+  }
+
+  /// The tensor that a comparison compares: the operand, or what a normalisation that it takes up reads.
+  func compared(by node: Node) -> Int {
+    let operand = node.inputs[0]
+    return absorbed.contains(operand) ? graph.nodes[operand].inputs[0] : operand
+  }
+
+  /// The tensors that a step of a node reads.
+  func operands(of node: Node) -> [Int] {
+    node.operation.isComparison ? [compared(by: node)] : node.inputs
   }
 
   mutating func store(_ node: Int, _ value: [Double], _ bits: Int, _ isMasked: Bool) {
@@ -94,6 +132,11 @@ struct ScaleSolver {
     let node = graph.nodes[index]
     let operands = try node.inputs.map { try stored($0) }
     if case .add = node.operation { return try storedSum(node, operands) }
+    if case .concatenate = node.operation {
+      let label = node.inputs.map { self.label[$0] }.max()!
+      store(index, Array(operands.joined()), label, node.inputs.allSatisfy { masked[$0] })
+      return scale[index]!
+    }
     let from = node.inputs[0]
     let result = forward(node, operands[0])
     store(index, result, label[from], masked[from])

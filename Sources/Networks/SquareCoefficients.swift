@@ -53,7 +53,7 @@ struct SquareCoefficients {
       resultLimit[channel] = max(resultLimit[channel], 2 * abs(a0[channel]))
       let limit = spec.perChannel ? operandLimit[channel] : layerLimit
       var least = Scalar.power(-(bits + 2)) / (limit * limit)
-      if a2[channel] == 0 { least = max(least, Self.openingDistortion / limit) }
+      if a2[channel] == 0, a1[channel] != 0 { least = max(least, Self.openingDistortion / limit) }
       if abs(a2[channel]) < least {
         raised[channel] = least - abs(a2[channel])
         a2[channel] = a2[channel] < 0 ? -least : least
@@ -68,6 +68,17 @@ struct SquareCoefficients {
       return result * resultLimit[channel] < ScaleSolver.squareLimit
         && abs(scale[channel]) * operandLimit[channel] < ScaleSolver.wordLimit
         && abs(a1[channel] * scale[channel] / a2[channel]) < ScaleSolver.wordLimit
+    }
+  }
+
+  /// The scale per channel below which all of that holds (``fits(_:)``).
+  var largestScales: [Double] {
+    a2.indices.map { channel in
+      var largest = min(
+        (ScaleSolver.squareLimit * abs(a2[channel]) / resultLimit[channel]).squareRoot(),
+        ScaleSolver.wordLimit / operandLimit[channel])
+      if a1[channel] != 0 { largest = min(largest, ScaleSolver.wordLimit * abs(a2[channel] / a1[channel])) }
+      return largest
     }
   }
 

@@ -89,8 +89,14 @@ public struct Twin: Sendable {
       }
     case .add(let left, let right):
       return operands[0].indices.map { (operands[0][$0] << left) &+ (operands[1][$0] << right) }
+    case .concatenate(let shifts):
+      return zip(operands, shifts).flatMap { operand, shift in operand.map { $0 << Int64(shift) } }
     case .reshape, .changeRing: return operands[0]
-    case .comparison(let spec): return TwinKernels.comparison(operands[0], spec, &outOfRange)
+    case .comparison(let spec):
+      guard let layer = model.comparison[index] else {
+        return TwinKernels.comparison(operands[0], spec, &outOfRange)
+      }
+      return TwinKernels.comparison(operands[0], shape, spec, layer, &outOfRange)
     case .maxPool(let spec):
       let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
       return TwinKernels.tournament(values, comparisons[index]!.tournament!, spec.digits.bits, &outOfRange)
@@ -119,6 +125,15 @@ extension QuantizedModel {
       else { throw refuse(index, "the number of weights is wrong") }
       guard layer.weights.allSatisfy({ $0.magnitude < 1 << 16 }) else {
         throw refuse(index, "a weight has 17 bits or more")
+      }
+    }
+    for (index, layer) in comparison {
+      guard program.steps.indices.contains(index), case .comparison(let spec) = program.steps[index].operation,
+        spec.function == .relu
+      else { throw NetworksError.invalidParameters(node: program.name, reason: "they belong to another program") }
+      let channels = program.steps[index].tensor.shape.channels
+      guard [layer.threshold.count, layer.flips.count, layer.offset.count] == [channels, channels, channels] else {
+        throw refuse(index, "the number of thresholds is wrong")
       }
     }
     for (index, layer) in activation {

@@ -35,6 +35,20 @@ extension TwinKernels {
     }
   }
 
+  /// A ReLU that takes up a normalisation.
+  static func comparison(
+    _ input: [Int64], _ shape: TensorShape, _ spec: ComparisonSpec, _ layer: QuantizedComparison,
+    _ outOfRange: inout Int
+  ) -> [Int64] {
+    let area = shape.height * shape.width
+    return input.indices.map { index in
+      let channel = index / area
+      let x = (input[index] &+ layer.threshold[channel]) >> Int64(spec.droppedBits)
+      let isKept = compare(x, spec.digits.bits, &outOfRange) != layer.flips[channel]
+      return (isKept ? x : 0) &+ layer.offset[channel]
+    }
+  }
+
   /// The results of a tournament, in the order of its last round.
   static func tournament(_ input: [Int64], _ tournament: Tournament, _ bits: Int, _ outOfRange: inout Int) -> [Int64] {
     var values = input

@@ -1,7 +1,7 @@
 public import Rings
 
 extension Program {
-  /// Executes a step that each party does alone on its own shares: pooling sums, residual add, reshape, subsample and pad.
+  /// Executes a step that each party does alone on its own shares: pooling sums, residual add, concatenation, reshape, subsample and pad.
   ///
   /// The functions are linear, so the sum of the two parties' results is the function of the sum; the same code also
   /// carries the data owner's masks, and the dealer's copies of them, through the program.
@@ -34,6 +34,12 @@ extension Program {
       LocalOperations.add(
         modulus, a: operands[0].pointer, shiftA: left, b: operands[1].pointer, shiftB: right, count: result.count,
         output: result.pointer)
+    case .concatenate(let shifts):
+      var place = result.pointer
+      for (operand, shift) in zip(operands, shifts) {
+        LocalOperations.shift(modulus, input: operand.pointer, by: shift, count: operand.count, output: place)
+        place += operand.count
+      }
     case .subsamplePad(let stride, let before, let after):
       LocalOperations.subsamplePad(
         input: operands[0].pointer, shape: shape, stride: stride, before: before, after: after, output: result.pointer)
@@ -50,7 +56,7 @@ extension Program {
   /// Whether a step is done by each party alone.
   public func isLocal(_ index: Int) -> Bool {
     switch steps[index].operation {
-    case .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing: true
+    case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing: true
     case .input, .linear, .activation, .comparison, .maxPool, .argMax, .output: false
     }
   }

@@ -103,6 +103,9 @@ extension Program {
     switch step.operation {
     case .input: wanted = 0
     case .add: wanted = 2
+    case .concatenate(let shifts):
+      guard shifts.count >= 2 else { throw invalid(index, "it joins \(shifts.count) operands") }
+      wanted = shifts.count
     default: wanted = 1
     }
     guard step.inputs.count == wanted else {
@@ -162,6 +165,9 @@ extension Program {
       guard (0...62).contains(left), (0...62).contains(right) else { throw invalid(index, "a shift is out of range") }
       try expect(operand!.shape)
       guard steps[step.inputs[1]].tensor.shape == shape else { throw invalid(index, "its operands differ in shape") }
+    case .concatenate(let shifts):
+      guard shifts.allSatisfy((0...62).contains) else { throw invalid(index, "a shift is out of range") }
+      try validateJoined(index)
     case .comparison(let spec):
       try validateFunction(spec, index)
       try expect(operand!.shape)
@@ -201,6 +207,22 @@ extension Program {
       guard (0...56).contains(dropped) else { throw invalid(index, "it drops \(dropped) bits") }
       guard step.tensor.modulus == .word else { throw invalid(index, "an output must be in Z_2^64") }
       try expect(operand!.shape)
+    }
+  }
+
+  /// Operands of one picture's size, whose channels add up to the step's.
+  private func validateJoined(_ index: Int) throws {
+    let shape = steps[index].tensor.shape
+    var channels = 0
+    for operand in steps[index].inputs {
+      let part = steps[operand].tensor.shape
+      guard part.height == shape.height, part.width == shape.width else {
+        throw invalid(index, "its operands differ in height or width")
+      }
+      channels += part.channels
+    }
+    guard channels == shape.channels else {
+      throw invalid(index, "it has \(shape.channels) channels, and its operands \(channels)")
     }
   }
 

@@ -72,6 +72,8 @@ public enum StepOperation: Codable, Hashable, Sendable {
   case globalSumPool
   /// `2^leftShift a + 2^rightShift b`.
   case add(leftShift: Int, rightShift: Int)
+  /// The channels of all operands one after the other, operand i times `2^leftShifts[i]`.
+  case concatenate(leftShifts: [Int])
   /// Same words, another shape.
   case reshape
   /// A function of each value's sign: ReLU and its kin. The operand lives in Z_2^64.

@@ -84,6 +84,16 @@ public enum LocalOperations {
     }
   }
 
+  /// output = a 2^shift, an exact left shift of 0...63 bits: a part of a concatenation.
+  @inlinable
+  public static func shift<M: Modulus>(
+    _ m: M.Type, input: UnsafePointer<UInt64>, by shift: Int, count: Int, output: UnsafeMutablePointer<UInt64>
+  ) {
+    precondition((0..<64).contains(shift), "shift out of range")
+    guard shift > 0 else { return output.update(from: input, count: count) }
+    for place in 0..<count { output[place] = M.shiftLeft(input[place], by: shift) }
+  }
+
   /// Shape after ``subsamplePad(input:shape:stride:before:after:output:)``.
   public static func subsampledShape(_ shape: TensorShape, stride: Int, before: Int, after: Int) -> TensorShape {
     TensorShape(

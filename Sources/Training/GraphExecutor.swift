@@ -407,6 +407,7 @@ public final class GraphExecutor {
       case .globalAveragePool: variables.append(tape.apply(.globalAveragePool, operands))
       case .flatten: variables.append(tape.apply(.flatten, operands))
       case .add: variables.append(tape.apply(.add, operands))
+      case .concatenate: variables.append(tape.apply(.concatenate, operands))
       case .subsamplePad(let stride, let front, let back):
         variables.append(tape.apply(.subsamplePad(stride: stride, before: front, after: back), operands))
       }

@@ -82,6 +82,8 @@ public enum Primitive {
   case flatten
   /// Sum of two tensors of one shape.
   case add
+  /// Channels of any number of tensors one after the other.
+  case concatenate
   /// Every `stride`-th pixel, with zero channels before and after.
   case subsamplePad(stride: Int, before: Int, after: Int)
   /// Mean over the samples of the cross-entropy of the softmax of logits `[classes, samples]`; the target is
@@ -171,6 +173,7 @@ extension Primitive {
     case .globalAveragePool: GlobalAveragePoolRule.rule
     case .flatten: FlattenRule.rule
     case .add: AddRule.rule
+    case .concatenate: ConcatenateRule.rule
     case .subsamplePad(let stride, let before, let after):
       SubsamplePadRule.rule(stride: stride, before: before, after: after)
     case .softmaxCrossEntropy(let labels, let smoothing): CrossEntropyRule.rule(labels: labels, smoothing: smoothing)

@@ -13,12 +13,19 @@ public struct ComparisonModelOwner {
   private let stage: ComparisonStage
   private let kernels: ComparisonKernels
   private let widths: [UInt8]
+  private let flips: SecretBytes?
 
   /// - Parameters:
   ///   - stage: comparisons of one sample.
+  ///   - flips: a bit a comparison, packed, where it is to keep what is negative; secret of this party.
   ///   - kernels: instruction set; it changes no bit.
-  public init(channel: FramedChannel, stage: ComparisonStage, kernels: ComparisonKernels = ComparisonKernels()) {
+  public init(
+    channel: FramedChannel, stage: ComparisonStage, flips: SecretBytes? = nil,
+    kernels: ComparisonKernels = ComparisonKernels()
+  ) {
+    precondition(flips.map { $0.count == (stage.count + 7) / 8 } ?? true, "one bit a comparison")
     self.channel = channel
+    self.flips = flips
     self.stage = stage
     self.kernels = kernels
     flow = ComparisonFlow(stage)
@@ -149,6 +156,8 @@ public struct ComparisonModelOwner {
           let used = hasTree ? try join(level, tree, scratch) : 0
           let (bit, delta) = (state.bit.pointer + first / 8, state.delta.pointer + first / 8)
           tree.finish(bit, flips: false)
+          // The data owner's half of the bit stays: turning this one turns the sum.
+          if let flips { PackedBits.xor(bit, flips.pointer + first / 8, count: count) }
           kernels.select(
             stage.modulus, count: count, b0: bit, rho0: material.rho.pointer + first / 8,
             m0: operand.pointer + first, g: material.g.pointer + first, delta0: delta, d: scratch.words.pointer)

@@ -10,24 +10,29 @@ public enum ComparisonStep {
   /// - Parameters:
   ///   - schedule: the step's runs.
   ///   - shares: its share of the operand in Z_2^64, one tensor a sample.
+  ///   - normalization: what a ReLU takes up.
   ///   - take: the material of a run and sample.
   /// - Returns: its share of the step's tensor, one a sample.
   /// - Throws: `TransportError`, ``TwoPartyError``, and what `take` throws.
   public static func modelOwner(
-    program: Program, step: Int, schedule: ComparisonSchedule, shares: [SecretWords], channel: FramedChannel,
+    program: Program, step: Int, schedule: ComparisonSchedule, shares: [SecretWords],
+    normalization: ComparisonNormalization? = nil, channel: FramedChannel,
     take: (_ stage: Int, _ sample: Int) throws -> ModelOwnerComparisonMaterial
   ) throws -> [SecretWords] {
-    var walks = shares.map {
+    let operands = normalization?.shifted(shares) ?? shares
+    var walks = operands.map {
       ComparisonWalk(program: program, step: step, schedule: schedule, leads: true, share: $0)
     }
     for (number, stage) in schedule.stages.enumerated() {
       var materials = MaterialBatch<ModelOwnerComparisonMaterial>(capacity: shares.count)
       for sample in shares.indices { materials.append(try take(number, sample)) }
-      let results = try ComparisonModelOwner(channel: channel, stage: stage).run(
+      let results = try ComparisonModelOwner(channel: channel, stage: stage, flips: normalization?.flips).run(
         walks.map { $0.operands(stage: number) }, materials: materials)
       for sample in walks.indices { walks[sample].advance(stage: number, results: results[sample]) }
     }
-    return walks.map { $0.finish() }
+    let results = walks.map { $0.finish() }
+    normalization?.addOffset(to: results)
+    return results
   }
 
   /// The data owner's side; its share of the step's tensor is known in advance.

@@ -12,7 +12,7 @@ import Transport
 struct CostTests {
   static let programs: [(name: String, program: Program)] = [
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
-    ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
+    ("joined", Examples.joined()), ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
     ("relu, bytes", Examples.function(.relu, bits: 24, .bytes)), ("leaky", Examples.function(.leakyReLU(shift: 2))),
     ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("narrow", Examples.function(.absolute, bits: 5)),

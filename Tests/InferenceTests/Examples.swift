@@ -114,6 +114,26 @@ enum Examples {
     return p.finish(dropping: 8)
   }
 
+  /// Concatenations of masked and unmasked tensors, one twice in one, one of another.
+  static func joined() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 6, width: 5))
+    p.linear(3, kernel: 3, padding: 1)
+    let first = p.activation(26)
+    let second = p.linear(4, kernel: 3, padding: 1)
+    p.add(
+      .concatenate(leftShifts: [3, 0, 5]), from: [first, second, first],
+      shape: TensorShape(channels: 10, height: 6, width: 5))
+    let inner = p.last
+    p.activation(30)
+    let narrow = p.linear(2)
+    p.add(
+      .concatenate(leftShifts: [0, 2]), from: [narrow, inner], shape: TensorShape(channels: 12, height: 6, width: 5))
+    p.activation(36, .exact, to: .word)
+    p.add(.globalSumPool, shape: vector(12))
+    p.linear(3)
+    return p.finish(dropping: 8)
+  }
+
   /// A polynomial on the input itself: the linear part is the identity.
   static func square(_ count: Int) -> Program {
     var p = ProgramAssembler(vector(count))

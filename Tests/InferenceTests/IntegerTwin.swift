@@ -29,6 +29,8 @@ struct IntegerTwin {
         let plane = shape.height * shape.width
         tensors.append((0..<shape.channels).map { operands[0][($0 * plane)..<(($0 + 1) * plane)].reduce(0, +) })
       case .add(let left, let right): tensors.append(zip(operands[0], operands[1]).map { ($0 << left) + ($1 << right) })
+      case .concatenate(let shifts):
+        tensors.append(zip(operands, shifts).flatMap { operand, shift in operand.map { $0 << Int64(shift) } })
       case .reshape: tensors.append(operands[0])
       case .subsamplePad(let stride, let before, let after):
         tensors.append(subsample(shape, stride, before, after, operands[0]))

@@ -9,7 +9,10 @@ import Testing
 struct NetworkSessionTests {
   @Test(
     "Residual blocks, fire modules, linear bottlenecks and plain layers, with either activation",
-    arguments: ["resnet50-w0.125-d0.34", "squeezenet-w0.25", "mobilenetv2-w0.25-d0.34", "vgg16-w0.125"],
+    arguments: [
+      "resnet50-w0.125-d0.34", "squeezenet-w0.25", "mobilenetv2-w0.25-d0.34", "vgg16-w0.125",
+      "densenet121-w0.125-d0.25",
+    ],
     ["", ":relu"])
   func answersAreTheTwins(name: String, activation: String) throws {
     let file = try #require(try Benchmarks.model(name + activation))

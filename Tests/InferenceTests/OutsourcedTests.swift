@@ -13,7 +13,8 @@ import Transport
 struct OutsourcedTests {
   static let programs: [(name: String, program: Program)] = [
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
-    ("early", Examples.early()), ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
+    ("early", Examples.early()), ("joined", Examples.joined()), ("square", Examples.square(8195)),
+    ("relu", Examples.relu(2055)),
     ("leaky", Examples.function(.leakyReLU(shift: 2))),
     ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),

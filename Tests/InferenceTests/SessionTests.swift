@@ -85,6 +85,14 @@ struct LatticeSessionTests {
     expectClose(example, try Duo(model: example.model()).run(batches: [inputs], prepared: 0), inputs)
   }
 
+  @Test("Concatenations of masked and unmasked tensors, without a dealer and with one")
+  func joined() throws {
+    let example = Example(Examples.joined(), seed: 11)
+    let inputs = example.inputs(2, seed: 12)
+    expectClose(example, try Duo(model: example.model()).run(batches: [inputs], prepared: 2), inputs)
+    expectClose(example, try Trio(model: example.model()).run(batches: [inputs], prepared: 2), inputs)
+  }
+
   @Test("Local steps before the linear steps that would choose masks")
   func early() throws {
     let example = Example(Examples.early(), seed: 9)

@@ -15,6 +15,7 @@ struct WireTests {
     ("plain", Examples.plain(), "5fa890a09251cca369f977597832bf8e1126f72c5be5cf1b706a5c10640c7a9f"),
     ("local", Examples.plain(.local), "eabb11a350927d559bc34dd87f406831279905807d6b12e624d88a77ca229fdf"),
     ("residual", Examples.residual(), "7bf103712b89e0ef041ae7fc2f9b29a740009ec8adda13463c1e3db25afdaa6a"),
+    ("joined", Examples.joined(), "ec018e01f930522c57ad1ad2f1b5dbac96e52f9e5e0001689d9396d923adacee"),
     ("square", Examples.square(8193), "1444a70bf5d3fad214c71d7762329cd82e1c81c54fe5059d23d4519687adc3df"),
     ("relu", Examples.relu(2051), "8c3781d31e9dda0bc80832debcc5acc3f0f87ec03c4f7ec6bd591b905c68a13b"),
     (
@@ -45,6 +46,7 @@ struct WireTests {
     ("plain", Examples.plain(), "8f54301e79d23a90f6a5379f14a1e88db9b09868a0b29aee4ce8e90ee01c4d85"),
     ("local", Examples.plain(.local), "396df84b98307e99f558fa24bb37842cd9a974dc80ff2aab7ff0045a17cd30a4"),
     ("residual", Examples.residual(), "606e304b4c9e4e639e8b66dc0860eba4a392bb2c1b381992ba5c776f1bfe819c"),
+    ("joined", Examples.joined(), "211c77ccd63b28cd3d7acc98ddfd66e449b8da2ea885075050074e5daea44cb9"),
     ("square", Examples.square(8193), "ca514de93106cb69b439a81e45c012256a834d1058fee302529ecf8156492a2f"),
     ("relu", Examples.relu(2051), "871f5d1a9ac3d5001f105b2435eab40a2de3709cd2d752945451818ec5e52498"),
     (

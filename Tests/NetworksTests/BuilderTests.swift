@@ -23,6 +23,7 @@ struct PublishedNetwork: Sendable, CustomTestStringConvertible {
     PublishedNetwork(name: "mobilenetv2-imagenet", parameters: 3_504_872, products: 300_774_272),
     PublishedNetwork(
       name: "squeezenet-imagenet", batchNorm: false, parameters: 1_235_496, products: 349_151_936),
+    PublishedNetwork(name: "densenet121-imagenet", parameters: 7_978_856, products: 2_834_161_664),
     PublishedNetwork(name: "resnet20", parameters: 269_722, products: 40_551_040),
     PublishedNetwork(name: "resnet32", parameters: 464_154, products: 68_862_592),
     PublishedNetwork(name: "resnet18", parameters: 11_173_962, products: 555_422_720),
@@ -105,7 +106,7 @@ struct PublishedNetwork: Sendable, CustomTestStringConvertible {
         == 6_108_776)
     for name in [
       "resnet50-w0.25", "mobilenetv2-w0.5-d0.5", "lenet-w2", "digits-w0.5", "resnet32-d2", "squeezenet-w0.25",
-      "squeezenet-cifar100-pool",
+      "squeezenet-cifar100-pool", "densenet121-w0.125-d0.25", "densenet121-cifar100-pool",
     ] {
       try #require(Builders.named(name, options: BuilderOptions())).validate()
     }

@@ -1,5 +1,6 @@
 import Networks
 import Rings
+import Testing
 
 /// Random networks and samples for tests; fixed seeds.
 enum Samples {
@@ -50,5 +51,49 @@ enum Samples {
     let calibration = try Calibration.run(folded.graph, folded.parameters, samples: samples)
     let planned = try Planner.plan(folded.graph, folded.parameters, calibration, options: options)
     return (folded.graph, folded.parameters, planned, samples)
+  }
+
+  /// Random parameters under which values neither grow nor vanish over many layers.
+  static func tame(_ graph: Graph, seed: UInt64) throws -> Parameters {
+    var result = disturb(try Parameters.initialize(graph, seed: seed), seed: seed + 20)
+    let shapes = try graph.parameterShapes()
+    for node in graph.nodes {
+      switch node.operation {
+      case .x2act(let spec):
+        try result.setActivation(of: graph, node: node.id, square: 0.02, linear: 1, constant: 0.05)
+        if spec.perChannel { result[node.id, .w1][0] *= -2 }
+      case .convolution:
+        // Quadratics nearly keep the mean square, ReLU halves it.
+        let quadratic = graph.nodes.contains { if case .x2act = $0.operation { true } else { false } }
+        let count = result[node.id, .weight].count
+        let fanIn = count / shapes[ParameterKey(node.id, .weight)]![0]
+        let deviation = ((quadratic ? 1 : 2) / Double(fanIn)).squareRoot()
+        result[node.id, .weight] = normal(count, seed: seed + UInt64(node.id), deviation: deviation)
+      default: break
+      }
+    }
+    return result
+  }
+
+  /// Plans a network and holds the twin to the float network, and folding to both.
+  static func expectAgreement(
+    _ graph: Graph, _ parameters: Parameters, options: PlannerOptions = PlannerOptions()
+  ) throws -> PlannedModel {
+    let (folded, weights, planned, samples) = try plan(graph, parameters, options: options)
+    #expect(try Folding.structure(graph) == folded)
+    try planned.plan.validate()
+    let executor = try FloatExecutor(graph: folded, parameters: weights)
+    let original = try FloatExecutor(graph: graph, parameters: parameters)
+    let twin = try Twin(planned.plan, planned.quantized)
+    for sample in samples {
+      let wanted = try original.output(of: sample)
+      let (folding, scale) = difference(try executor.output(of: sample).map(Double.init), wanted)
+      #expect(folding < 1e-3 * max(scale, 1))
+      let result = try twin.logits(normalized: sample)
+      let (largest, _) = difference(result.values, wanted)
+      #expect(result.outOfRange == 0)
+      #expect(largest < 0.03 * max(scale, 0.2), "\(largest) of \(scale)")
+    }
+    return planned
   }
 }

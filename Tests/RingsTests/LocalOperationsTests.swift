@@ -59,6 +59,18 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 1, 13, 63]) func shiftMovesAndMultiplies(shift: Int) {
+    let shape = TensorShape(vector: 70)
+    let a = sample(shape, .field, seed: 6)
+    let (field, words) = (SecretWords(zeros: 70), SecretWords(zeros: 70))
+    LocalOperations.shift(PrimeField.self, input: a, by: shift, count: 70, output: field.pointer)
+    LocalOperations.shift(Word64.self, input: a, by: shift, count: 70, output: words.pointer)
+    for i in 0..<70 {
+      #expect(field.pointer[i] == slowMultiply(.field, a[i], 1 << UInt64(shift)))
+      #expect(words.pointer[i] == a[i] << UInt64(shift))
+    }
+  }
+
   @Test(arguments: [(1, 0, 0), (2, 1, 2), (2, 0, 3), (3, 2, 0)])
   func subsamplePadKeepsEveryNthPixel(stride: Int, before: Int, after: Int) {
     let shape = TensorShape(channels: 2, height: 5, width: 4)

@@ -87,6 +87,7 @@ private struct Probe {
     case "sign": return .sign
     case "flatten": return .flatten
     case "add": return .add
+    case "concatenate": return .concatenate
     case "dot": return .dot(coefficients: [2, -1, 0.5])
     case "scaled": return .scaled(-1.5)
     case "linear": return .linear
@@ -119,8 +120,8 @@ private struct Probe {
   /// Output and every gradient agree with PyTorch's float64 results. Each number is a float32 sum of at most 250
   /// products of size one to ten, whose rounding stays below 2^-24 * 250 * 10.
   @Test(arguments: cases) func agreesWithPyTorch(test: Case) {
-    // The first operand is a batch, and so is the second of a sum; others are coefficients.
-    func isBatch(_ index: Int) -> Bool { index == 0 || test.name == "add" }
+    // The first operand is a batch, and so are all of a sum or concatenation; others are coefficients.
+    func isBatch(_ index: Int) -> Bool { index == 0 || ["add", "concatenate"].contains(test.name) }
     let operands = zip(test.operands, test.shapes).enumerated().map { index, pair in
       isBatch(index)
         ? Layout.tensor(pair.0, pair.1)
@@ -155,6 +156,7 @@ private struct Probe {
       case .globalAveragePool: "globalAveragePool"
       case .flatten: "flatten"
       case .add: "add"
+      case .concatenate: "concatenate"
       case .subsamplePad: "subsamplePad"
       case .softmaxCrossEntropy: "softmaxCrossEntropy"
       case .rangePenalty: "rangePenalty"
@@ -167,7 +169,7 @@ private struct Probe {
       }
     }
     let referenced = Set(Self.cases.map { name(primitive($0)) })
-    #expect(referenced.count == 21)
+    #expect(referenced.count == 22)
     // The estimator of the sign is no derivative: differences cannot show it.
     #expect(Set(FiniteDifferenceTests.rows.map { name($0.make()) }) == referenced.subtracting(["sign"]))
   }
@@ -191,6 +193,7 @@ private struct Probe {
   }
 
   static let picture = BatchShape(channels: 3, samples: 4, height: 5, width: 4)
+  static let wide = BatchShape(channels: 5, samples: 4, height: 5, width: 4)
   static let vector = BatchShape(channels: 5, samples: 4)
   static func coefficients(_ count: Int) -> BatchShape { BatchShape(channels: count, samples: 1) }
 
@@ -221,6 +224,7 @@ private struct Probe {
     Row(description: "globalAveragePool", shapes: [picture]) { .globalAveragePool },
     Row(description: "flatten", shapes: [picture]) { .flatten },
     Row(description: "add", shapes: [picture, picture]) { .add },
+    Row(description: "concatenate", shapes: [picture, wide, picture]) { .concatenate },
     Row(description: "subsamplePad", shapes: [picture]) { .subsamplePad(stride: 2, before: 1, after: 2) },
     Row(description: "softmaxCrossEntropy", shapes: [vector]) {
       .softmaxCrossEntropy(labels: [4, 0, 2, 2], smoothing: 0.1)

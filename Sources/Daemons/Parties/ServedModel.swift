@@ -60,8 +60,7 @@ extension ModelOwnerModel {
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
       activations: planned.quantized.activation.mapValues {
         ActivationCoefficients(k: $0.linear, constant: $0.constant)
-      },
-      salt: salt)
+      }, normalizations: planned.quantized.normalizations(for: planned.plan.program), salt: salt)
   }
 }
 

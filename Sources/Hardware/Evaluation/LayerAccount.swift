@@ -71,7 +71,7 @@ extension LayerAccount {
     case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: "relu"
     case .maxPool: "maxpool"
     case .averagePool, .globalAveragePool: "avgpool"
-    case .input, .batchNorm, .flatten, .add, .subsamplePad: nil
+    case .input, .batchNorm, .flatten, .add, .concatenate, .subsamplePad: nil
     }
   }
 

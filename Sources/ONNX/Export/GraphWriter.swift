@@ -87,6 +87,7 @@ struct GraphWriter {
       isVector[node.id] = true
       add("Flatten", node, inputs, [Self.attribute("axis", 1)])
     case .add: add("Add", node, inputs)
+    case .concatenate: add("Concat", node, inputs, [Self.attribute("axis", 1)])
     case .subsamplePad(let stride, let before, let after): subsample(node, inputs[0], stride, before, after)
     }
   }

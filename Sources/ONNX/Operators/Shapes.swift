@@ -142,7 +142,7 @@ extension Lowering {
 
   // MARK: Joining and cutting
 
-  /// Channels side by side: each operand among channels of zeros, summed.
+  /// Channels side by side.
   mutating func concatenation(_ node: OperatorNode) throws -> SampleTensor {
     let parts = try node.inputs.indices.map { try tensor(node, $0) }
     let rank = parts[0].dims.count
@@ -157,21 +157,7 @@ extension Lowering {
     let channels = parts.reduce(0) { $0 + $1.dims[0] }
     guard channels <= 65536 else { throw Refusal("it makes more than 65536 channels") }
     let dims = [channels] + parts[0].dims.dropFirst()
-    var before = 0
-    var total: SampleTensor?
-    for (index, part) in parts.enumerated() {
-      let place = try append(
-        .subsamplePad(stride: 1, before: before, after: channels - before - part.dims[0]),
-        "\(node.name).\(index)", [part.node], dims)
-      before += part.dims[0]
-      if let sum = total {
-        let name = index == parts.count - 1 ? node.name : "\(node.name).sum\(index)"
-        total = try append(.add, name, [sum.node, place.node], dims)
-      } else {
-        total = place
-      }
-    }
-    return total!
+    return try append(.concatenate, node.name, parts.map(\.node), dims)
   }
 
   /// Zeros around a picture, which the next convolution takes up, or channels of zeros.

@@ -63,6 +63,42 @@ enum AddRule {
   }
 }
 
+/// Channels one after the other. A channel's samples lie together, so each operand is one run of the result.
+enum ConcatenateRule {
+  static var rule: Rule {
+    Rule(
+      shape: { shapes in
+        precondition(
+          shapes.allSatisfy { $0.channelStride == shapes[0].channelStride && $0.width == shapes[0].width },
+          "tensors joined along channels need pictures of one size")
+        return BatchShape(
+          channels: shapes.reduce(0) { $0 + $1.channels }, samples: shapes[0].samples, height: shapes[0].height,
+          width: shapes[0].width)
+      },
+      forward: { context in
+        var out = context.output.pointer
+        for input in context.inputs {
+          let count = input.shape.channels * input.shape.channelStride
+          out.update(from: input.pointer, count: count)
+          out += count
+        }
+      },
+      backward: { context in
+        guard let gradient = context.outputGradient else { return }
+        var from = gradient.pointer
+        for (input, target) in zip(context.inputs, context.targets) {
+          let count = input.shape.channels * input.shape.channelStride
+          if let target, target.accumulate {
+            for index in 0..<count { target.pointer[index] += from[index] }
+          } else if let target {
+            target.pointer.update(from: from, count: count)
+          }
+          from += count
+        }
+      })
+  }
+}
+
 /// Every `stride`-th pixel, with zero channels before and after (He et al., 2015, shortcut A).
 enum SubsamplePadRule {
   static func rule(stride: Int, before: Int, after: Int) -> Rule {

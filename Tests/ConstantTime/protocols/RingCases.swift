@@ -42,6 +42,7 @@ enum RingCases {
         LocalOperations.add(m, a: a.pointer, b: b.pointer, count: shape.count, output: out.pointer)
         LocalOperations.add(
           m, a: a.pointer, shiftA: 3, b: b.pointer, shiftB: 20, count: shape.count, output: out.pointer)
+        LocalOperations.shift(m, input: a.pointer, by: 7, count: shape.count, output: out.pointer)
         for other in [ModulusKind.field, .word] {
           LocalOperations.changeRing(from: other, a.pointer, to: m, count: shape.count, output: out.pointer)
         }
