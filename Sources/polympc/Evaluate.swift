@@ -104,10 +104,8 @@ struct Evaluator {
   let dataset: Dataset
 
   func run(control: String?) throws -> EvaluationReport {
-    let planned = try file.planned()
-    let folded = try file.folded()
-    let executor = try FloatExecutor(graph: folded.graph, parameters: folded.parameters)
-    let twin = try Twin(planned.plan, planned.quantized)
+    let comparison = try TwinComparison(file)
+    let plan = comparison.planned.plan
     let progress = ProgressLine()
     defer { progress.clear() }
     var floatLabels: [Int] = []
@@ -115,21 +113,19 @@ struct Evaluator {
     var outOfRange = 0
     var largest = 0.0
     for index in 0..<dataset.count {
-      let sample = try planned.plan.input.normalize(raw: dataset.rawSample(index))
-      let floats = try executor.output(of: sample).map(Double.init)
-      let fixed = try twin.result(normalized: sample)
-      floatLabels.append(floats.indices.reduce(0) { floats[$1] > floats[$0] ? $1 : $0 })
-      fixedLabels.append(fixed.label)
-      outOfRange += fixed.outOfRange
-      largest = max(largest, zip(floats, fixed.scores).map { abs($0 - $1) }.max() ?? 0)
+      let outcome = try comparison.outcome(of: plan.input.normalize(raw: dataset.rawSample(index)))
+      floatLabels.append(outcome.floatLabel)
+      fixedLabels.append(outcome.fixedLabel)
+      outOfRange += outcome.outOfRange
+      largest = max(largest, outcome.largestError)
       if index % 16 == 0 { progress.show("plaintext \(index + 1) of \(dataset.count)") }
     }
     var report = EvaluationReport(
       samples: dataset.count, floatAccuracy: accuracy(floatLabels), fixedAccuracy: accuracy(fixedLabels),
       labelsThatDiffer: zip(floatLabels, fixedLabels).filter { $0 != $1 }.count, outOfRange: outOfRange,
-      maximumDifference: planned.plan.reveals == .label ? nil : largest)
+      maximumDifference: plan.reveals == .label ? nil : largest)
     if let control {
-      report.private = try runPrivately(control, planned.plan, floatLabels, fixedLabels, progress)
+      report.private = try runPrivately(control, plan, floatLabels, fixedLabels, progress)
     }
     return report
   }

@@ -9,11 +9,12 @@ struct Infer: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Classify inputs privately, through the data owner's daemon or two servers.",
     discussion: """
-      Reads PNG, NumPy (.npy, one sample or several), IDX (the format of MNIST, also
-      .gz) and CSV files (values of a sample a row, with or without its label behind
-      them, also .gz). Integers are pixels in the network's units, floating-point
-      numbers lie in 0...1, or are the network's input where it has no pixels. A
-      softmax at the network's end is computed here, on the scores.
+      Reads PNG, NumPy (.npy and .npz, one sample or several), IDX (the format of
+      MNIST, also .gz) and CSV files (values of a sample a row, with or without its
+      label behind them, also .gz). Integers are pixels in the network's units,
+      floating-point numbers lie in 0...1, or are the network's input where it has no
+      pixels. A file of one ONNX TensorProto (.pb) holds the network's input as it is.
+      A softmax at the network's end is computed here, on the scores.
 
       Examples:
         polympc infer --control data-owner.sock digit.png
@@ -21,6 +22,8 @@ struct Infer: ParsableCommand {
           --index 7 --scores
         polympc infer --control data-owner.sock digits.csv.gz \\
           --index '1440..<1450' --json
+        polympc infer --control data-owner.sock test_data_set_0/input_0.pb \\
+          samples.npz --batch 4
         polympc infer --outsourced --plan digits.shared.plan --identity client \\
           --servers zero.example:7700 one.example:7701 \\
           --pin FINGERPRINT0 FINGERPRINT1 --input digit.png
@@ -109,8 +112,7 @@ struct Infer: ParsableCommand {
         Output.note("The plan reveals labels only: there are no scores.")
       }
       for file in files + input {
-        let samples = try InputFile(path: file).samples(
-          index?.range, shape: network.input, normalization: network.normalization)
+        let samples = try samples(file, network)
         let size = min(batch, network.maximumBatch)
         for start in stride(from: 0, to: samples.count, by: size) {
           let part = Array(samples[start..<min(start + size, samples.count)])
@@ -118,6 +120,15 @@ struct Infer: ParsableCommand {
         }
       }
     }
+  }
+
+  private func samples(_ file: String, _ network: NetworkDescription) throws -> [InputSample] {
+    guard file.hasSuffix(".pb") else {
+      return try InputFile(path: file).samples(
+        index?.range, shape: network.input, normalization: network.normalization)
+    }
+    return try TensorSamples(path: file, shape: network.input).raw(
+      index?.range, shape: network.input, normalization: network.normalization)
   }
 
   private func open() throws -> (

@@ -73,10 +73,22 @@ struct SampleFiles {
     }
   }
 
-  /// The network's input as it is: one sample, or several behind a leading axis.
   private func tensor(_ path: String, _ graph: Graph) throws -> [Sample] {
+    try TensorSamples(path: path, shape: graph.input).samples.map { Sample(values: $0.values, source: $0.source) }
+  }
+}
+
+/// The samples of a file of one ONNX TensorProto, which holds a network's input as it is: one, or several behind a leading axis.
+struct TensorSamples {
+  /// Normalised values, and where they come from.
+  private(set) var samples: [(values: [Float], source: String)]
+
+  /// Reads a file.
+  ///
+  /// - Throws: `ONNXError`, `DaemonsError`
+  init(path: String, shape: TensorShape) throws {
     let tensor = try DenseTensor.load(path: path)
-    let count = graph.input.count
+    let count = shape.count
     let values = tensor.floats
     guard !values.isEmpty, values.count % count == 0, values.count == count || tensor.dims[0] == values.count / count
     else {
@@ -86,8 +98,39 @@ struct SampleFiles {
     guard values.allSatisfy(\.isFinite) else {
       throw DaemonsError.input(source: path, reason: "a value is not a finite number")
     }
-    return (0..<values.count / count).map {
-      Sample(values: Array(values[$0 * count..<($0 + 1) * count]), source: "\(path)[\($0)]")
+    let samples = values.count / count
+    self.samples = (0..<samples).map {
+      (Array(values[$0 * count..<($0 + 1) * count]), samples == 1 ? path : "\(path)[\($0)]")
+    }
+  }
+
+  /// The raw values that a network's normalisation makes these of.
+  ///
+  /// - Parameter selection: indices of the samples, nil for all.
+  /// - Throws: `DaemonsError` where an index is past the end, or no raw value within the network's range gives a value.
+  func raw(_ selection: Range<Int>?, shape: TensorShape, normalization: InputNormalization) throws -> [InputSample] {
+    let range = selection ?? 0..<samples.count
+    guard range.upperBound <= samples.count else {
+      throw DaemonsError.input(
+        source: samples[0].source,
+        reason: "it has \(samples.count) samples, and \(range.lowerBound)..<\(range.upperBound) was asked for")
+    }
+    let area = shape.height * shape.width
+    let (least, most) = (normalization.pixelMinimum, normalization.pixelMaximum)
+    // Normalised values are rounded: those of the range's ends may lie a little outside.
+    let slack = (most - least) * 0x1p-16
+    return try samples[range].map { values, source in
+      let raw = try values.enumerated().map { index, value in
+        let (mean, deviation) = (normalization.mean[index / area], normalization.deviation[index / area])
+        let found = (value * deviation + mean) * most
+        guard found >= least - slack, found <= most + slack else {
+          throw DaemonsError.input(
+            source: source, reason: "the value at position \(index) lies outside what the network's normalisation gives"
+          )
+        }
+        return min(max(found, least), most)
+      }
+      return InputSample(values: raw, source: source)
     }
   }
 }

@@ -74,6 +74,14 @@ struct ImportTests {
       // The data owner made a softmax of the scores.
       #expect(zip(line.scores, probabilities).allSatisfy { abs($0 - $1) < 0.01 })
     }
+    // The same samples in ONNX's own form, some of them and as one batch.
+    let tensors = try parties.run(
+      "infer", "--control", "control.sock", site.path("samples.pb"), "--index", "2..<6", "--batch", "4", "--json")
+    #expect(tensors.code == 0, "\(tensors.error)")
+    let others = try tensors.output.split(separator: "\n").map { try decode(Line.self, $0) }
+    #expect(others.map(\.label) == lines[2..<6].map(\.label))
+    let beyond = try parties.run("infer", "--control", "control.sock", site.path("samples.pb"), "--index", "40")
+    #expect(beyond.code == 65 && beyond.error.contains("it has 40 samples"), "\(beyond.error)")
   }
 
   @Test("Checks fail where they must, and say so by their exit code")

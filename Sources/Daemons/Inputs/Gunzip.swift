@@ -1,12 +1,23 @@
 import CZlib
 
-/// Decompression of gzip files in memory.
+/// Decompression of gzip files and of deflated members of archives, in memory.
 enum Gunzip {
+  /// What is around the deflated data.
+  enum Wrapping {
+    /// The header and trailer of a gzip file.
+    case gzip
+    /// Nothing.
+    case none
+  }
+
   /// - Throws: ``DaemonsError/input(source:reason:)`` when the data is damaged, cut short, or grows past `limit`.
-  static func decompress(_ bytes: [UInt8], limit: Int, source: String) throws -> [UInt8] {
+  static func decompress(
+    _ bytes: [UInt8], wrapping: Wrapping = .gzip, limit: Int, source: String
+  ) throws -> [UInt8] {
     var stream = z_stream()
-    // 16 asks zlib for the gzip wrapping.
-    let opened = inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    // 16 asks zlib for the gzip wrapping, a negative window for none.
+    let opened = inflateInit2_(
+      &stream, wrapping == .gzip ? 15 + 16 : -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     guard opened == Z_OK else { throw DaemonsError.input(source: source, reason: "zlib could not start (\(opened))") }
     defer { inflateEnd(&stream) }
     var input = bytes
@@ -27,7 +38,8 @@ enum Gunzip {
         }
         if status == Z_STREAM_END { return output }
         guard status == Z_OK else {
-          throw DaemonsError.input(source: source, reason: "its gzip data is damaged or cut short (zlib \(status))")
+          throw DaemonsError.input(
+            source: source, reason: "its compressed data is damaged or cut short (zlib \(status))")
         }
       }
     }

@@ -19,7 +19,7 @@ public struct InputSample: Sendable, Equatable {
   }
 }
 
-/// Reads PNG, NumPy, IDX and CSV files into samples of a network's shape.
+/// Reads PNG, NumPy (.npy, .npz), IDX and CSV files into samples of a network's shape.
 ///
 /// The format is found from the content, not from the name; IDX and CSV may be compressed by gzip. Integers are pixels
 /// in the network's own units (a digit of 0...16 stays 0...16), except in PNG files, whose full scale becomes the
@@ -33,7 +33,7 @@ public struct InputFile: Sendable {
   let bytes: [UInt8]
   let format: Format
 
-  enum Format: String { case png, npy, idx, csv }
+  enum Format: String { case png, npy, npz, idx, csv }
 
   /// Reads the file and recognises its format.
   ///
@@ -68,13 +68,16 @@ public struct InputFile: Sendable {
       format = .png
     } else if content.starts(with: NumPyReader.magic) {
       format = .npy
+    } else if content.starts(with: ZipArchive.magic) {
+      format = .npz
     } else if content.starts(with: [0, 0]) {
       format = .idx
     } else if Self.looksLikeText(content.prefix(4096)) {
       format = .csv
     } else {
       throw DaemonsError.input(
-        source: path, reason: "it is neither PNG, NumPy (.npy), IDX nor CSV (the latter two also compressed by gzip)")
+        source: path,
+        reason: "it is neither PNG, NumPy (.npy, .npz), IDX nor CSV (the latter two also compressed by gzip)")
     }
   }
 
@@ -101,6 +104,7 @@ public struct InputFile: Sendable {
       }
       return [try PNGReader.read(bytes, builder: reader)]
     case .npy: return try NumPyReader.read(bytes, selection: selection, builder: reader)
+    case .npz: return try NPZReader.read(bytes, selection: selection, builder: reader)
     case .idx: return try IDXReader.read(bytes, selection: selection, builder: reader)
     case .csv: return try CSVReader.read(bytes, selection: selection, builder: reader)
     }

@@ -41,6 +41,16 @@ put("npy u1", npy(pixels.astype(numpy.uint8)), [0, 4, 8, 16])
 put("npy f4", npy((pixels / 16).astype(numpy.float32)), [0, 4, 8, 16])
 put("npy f8 with a batch of one", npy((pixels / 16)[None, None]), [0, 4, 8, 16])
 
+def npz(save, **arrays):
+    out = io.BytesIO()
+    save(out, **arrays)
+    return out.getvalue()
+
+scaled = (pixels / 16).astype(numpy.float32)
+put("npz", npz(numpy.savez, picture=scaled), [0, 4, 8, 16])
+put("npz, compressed, with a label", npz(numpy.savez_compressed, x=scaled[None], y=numpy.array([3])), [0, 4, 8, 16])
+put("npz of integers", npz(numpy.savez, x=pixels.astype(numpy.int64)[None], other=numpy.zeros(5)), [0, 4, 8, 16])
+
 idx = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 4, 8, 16])
 put("idx, gzip", gzip.compress(idx, mtime=0), [0, 4, 8, 16])
 put("csv, gzip", gzip.compress(b"0,4,8,16\n", mtime=0), [0, 4, 8, 16])
