@@ -46,7 +46,7 @@ public enum Preparation {
             slots[$0].material!.store($1, at: index, stage: number)
           }
         }
-      case .input, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing, .output: break
+      case .input, .sumPool, .globalSumPool, .add, .reshape, .offset, .subsamplePad, .changeRing, .output: break
       }
     }
   }

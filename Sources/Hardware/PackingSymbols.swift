@@ -27,7 +27,8 @@ struct PackingSymbols {
         ["transfers": TransferPacking.rounded(elements), "ciphertexts": SlotPacking.ciphertexts(elements)],
         ["transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] })]
       )
-    case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .reshape, .subsamplePad, .changeRing,
+    case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .reshape, .offset, .subsamplePad,
+      .changeRing,
       .output:
       return ([:], [:])
     }

@@ -14,6 +14,6 @@ extension ModelOwnerModel {
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
       activations: planned.quantized.activation.mapValues {
         ActivationCoefficients(k: $0.linear, constant: $0.constant)
-      }, salt: salt)
+      }, offsets: planned.quantized.offset, salt: salt)
   }
 }

@@ -58,6 +58,8 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   public let weightsDigest: [UInt8]
   let linear: [Int: LinearOperator]
   let activations: [Int: ActivationCoefficients]
+  /// Constants of each offset step, in its ring.
+  let offsets: [Int: SecretWords]
   /// Runs of each step of comparisons.
   let comparisons: [Int: ComparisonSchedule]
   private let weights: Weights
@@ -72,10 +74,12 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   /// - Parameters:
   ///   - linear: by index of linear step.
   ///   - activations: by index of activation step.
+  ///   - offsets: by index of offset step, one integer an element.
   ///   - salt: 32 secret bytes that go with the model.
   /// - Throws: ``InferenceError/modelDoesNotFit(step:reason:)``, `ProgramError`
   public init(
-    program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients], salt: [UInt8]
+    program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients],
+    offsets: [Int: [Int64]] = [:], salt: [UInt8]
   ) throws {
     try program.validate()
     guard program.deployment == .owned else {
@@ -108,15 +112,33 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     }
     self.linear = operators
     self.activations = activations
+    self.offsets = try Dictionary(
+      uniqueKeysWithValues: program.offsetSteps.map { index in
+        let tensor = program.steps[index].tensor
+        guard let values = offsets[index], values.count == tensor.shape.count else {
+          throw InferenceError.modelDoesNotFit(step: index, reason: "its constants are missing or of another number")
+        }
+        return (index, Self.words(values, tensor.modulus))
+      })
     comparisons = program.comparisonSchedules
     weights = .quantized(kept)
     weightsDigest = hash.digest().bytes
+  }
+
+  private static func words(_ values: [Int64], _ modulus: ModulusKind) -> SecretWords {
+    let words = SecretWords(uninitialized: values.count)
+    for (index, value) in values.enumerated() {
+      words.pointer[index] =
+        modulus == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
+    }
+    return words
   }
 
   /// Takes a server's share of a model: server 0 computes with it as a model owner does with a model.
   public init(_ share: ServerShare) {
     program = share.program
     linear = share.linearOperators
+    offsets = [:]
     activations = share.activations.mapValues { ActivationCoefficients(kappa: $0.kappa, constant: $0.constant) }
     comparisons = program.comparisonSchedules
     weights = .share(share)

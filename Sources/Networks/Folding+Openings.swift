@@ -64,7 +64,7 @@ extension Folding {
     for node in graph.nodes where !marked.contains(node.id) {
       switch node.operation {
       case .convolution, .linear: result[node.id] = true
-      case .averagePool, .globalAveragePool, .flatten, .add, .subsamplePad:
+      case .averagePool, .globalAveragePool, .flatten, .reshape, .offset, .add, .subsamplePad:
         result[node.id] = node.inputs.contains { result[$0] }
       default: break
       }
@@ -79,7 +79,7 @@ extension Folding {
   ) {
     let node = graph.nodes[index]
     switch node.operation {
-    case .flatten, .subsamplePad(stride: 1, before: _, after: _):
+    case .flatten, .reshape, .subsamplePad(stride: 1, before: _, after: _):
       mark(node.inputs[0], graph, open, supports, &marked)
     case .add where !supports[node.inputs[0]].overlaps(supports[node.inputs[1]]):
       for operand in node.inputs where open[operand] { mark(operand, graph, open, supports, &marked) }

@@ -6,6 +6,7 @@ extension Folding {
   /// - Throws: ``NetworksError`` where the graph is invalid.
   public static func structure(_ graph: Graph) throws -> Graph {
     try graph.validate()
+    let graph = try forward(graph).graph
     let shapes = try graph.shapes()
     var readers = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
@@ -32,6 +33,6 @@ extension Folding {
         place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
       }
     }
-    return withOpenings(poolingFirst(folded)).graph
+    return withOpenings(withEqualGains(poolingFirst(folded)).graph).graph
   }
 }

@@ -4,13 +4,14 @@ import Rings
 public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
   /// part of its weights and bias, one inside an activation part of its coefficients, channel by channel; any other BN
-  /// becomes a 1x1 convolution with one channel per group. A maximum that reads a monotone activation changes places
+  /// becomes part of the layer behind it where that can be (``forward(_:_:)``), or a 1x1 convolution with one channel per group. A maximum that reads a monotone activation changes places
   /// with it, and an identity stands between two layers with weights.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
     try graph.validate()
     try parameters.validate(for: graph)
+    let (graph, parameters) = try forward(graph, parameters)
     let shapes = try graph.shapes()
     var readers = [Int](repeating: 0, count: graph.nodes.count)
     for node in graph.nodes { for operand in node.inputs { readers[operand] += 1 } }
@@ -47,7 +48,8 @@ public enum Folding {
         result[place[node.id], .bias] = affine.offsets.map { Float($0) }
       }
     }
-    return withOpenings(poolingFirst(folded), result)
+    let equal = withEqualGains(poolingFirst(folded), result)
+    return withOpenings(equal.graph, equal.parameters)
   }
 
   /// What is left of an activation once its normalisation is part of its coefficients.
@@ -81,7 +83,7 @@ public enum Folding {
   }
 
   /// `factor x + offset` per channel, in double so that folding itself adds one rounding only.
-  private struct Affine {
+  struct Affine {
     var factors: [Double]
     var offsets: [Double]
 

@@ -209,6 +209,8 @@ public struct QuantizedModel: Hashable, Sendable {
   public var linear: [Int: QuantizedLinear] = [:]
   /// Of each activation step.
   public var activation: [Int: QuantizedActivation] = [:]
+  /// Of each step that adds constants: one integer an element, at the scale of the step's tensor.
+  public var offset: [Int: [Int64]] = [:]
 }
 
 /// What a plan made of one step, for the model owner's eyes: gains and ranges are statistics of the weights.

@@ -148,6 +148,7 @@ public struct Report: Codable, Hashable, Sendable {
     case .changeRing: "change-ring"
     case .add: "add"
     case .reshape: "reshape"
+    case .offset: "offset"
     case .subsamplePad: "subsample-pad"
     case .output: "output"
     }

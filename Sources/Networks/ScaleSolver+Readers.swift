@@ -29,7 +29,7 @@ extension ScaleSolver {
       let reached = node.inputs.compactMap { operand in factor[operand].map { (operand, $0) } }
       guard let (operand, largest) = reached.max(by: { $0.1 < $1.1 }) else { continue }
       switch node.operation {
-      case .add, .subsamplePad, .flatten: factor[node.id] = factor[node.id] ?? largest
+      case .add, .subsamplePad, .flatten, .reshape, .offset: factor[node.id] = factor[node.id] ?? largest
       case .averagePool, .globalAveragePool: factor[node.id] = factor[node.id] ?? largest * poolFactor(node)
       case .convolution, .linear, .input, .batchNorm: break
       default: if operand != root { found.append((operand, largest)) }

@@ -95,6 +95,7 @@ struct ScaleSolver {
     let operands = try node.inputs.map { try stored($0) }
     if case .add = node.operation { return try storedSum(node, operands) }
     let from = node.inputs[0]
+    if case .reshape = node.operation { return try storedReshape(node, operands[0]) }
     let result = forward(node, operands[0])
     store(index, result, label[from], masked[from])
     return result
@@ -103,11 +104,12 @@ struct ScaleSolver {
   private func forward(_ node: Node, _ operand: [Double]) -> [Double] {
     let from = shapes[node.inputs[0]]
     switch node.operation {
-    case .averagePool(let kernel, _, _): return operand.map { $0 * Double(kernel * kernel) }
-    case .globalAveragePool: return operand.map { $0 * Double(from.height * from.width) }
+    case .averagePool, .globalAveragePool: return operand.map { $0 * poolFactor(node) }
     case .flatten:
       let area = from.height * from.width
       return operand.flatMap { [Double](repeating: $0, count: area) }
+    // A constant is no zero: a channel of zeros takes a scale with it.
+    case .offset: return Self.filled(operand)
     case .subsamplePad(_, let before, let after):
       return [Double](repeating: .nan, count: before) + operand + [Double](repeating: .nan, count: after)
     default: preconditionFailure("\(node.name) is no local step of one operand")

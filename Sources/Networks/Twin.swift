@@ -81,7 +81,8 @@ public struct Twin: Sendable {
       return TwinKernels.linear(operands[0], geometry, layer.weights, layer.bias)
     case .activation(let spec):
       return TwinKernels.activation(operands[0], shape, model.activation[index]!, spec.droppedBits, &outOfRange)
-    case .sumPool(let window): return TwinKernels.sumPool(operands[0], from, shape, window)
+    case .sumPool(let geometry, let balance):
+      return TwinKernels.sumPool(operands[0], from, geometry.window, balance)
     case .globalSumPool:
       let area = from.height * from.width
       return (0..<from.channels).map { channel in
@@ -90,6 +91,7 @@ public struct Twin: Sendable {
     case .add(let left, let right):
       return operands[0].indices.map { (operands[0][$0] << left) &+ (operands[1][$0] << right) }
     case .reshape, .changeRing: return operands[0]
+    case .offset: return zip(operands[0], model.offset[index]!).map { $0 &+ $1 }
     case .comparison(let spec): return TwinKernels.comparison(operands[0], spec, &outOfRange)
     case .maxPool(let spec):
       let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
@@ -103,14 +105,16 @@ public struct Twin: Sendable {
 }
 
 extension QuantizedModel {
-  /// Checks that there are integers for exactly the program's linear and activation steps, and that they fit.
+  /// Checks that there are integers for exactly the program's linear, activation and offset steps, and that they fit.
   ///
   /// - Throws: ``NetworksError``
   public func validate(for program: Program) throws {
     func refuse(_ index: Int, _ reason: String) -> NetworksError {
       .invalidParameters(node: program.steps[index].name, reason: reason)
     }
-    guard Set(linear.keys) == Set(program.linearSteps), Set(activation.keys) == Set(program.activationSteps) else {
+    guard Set(linear.keys) == Set(program.linearSteps), Set(activation.keys) == Set(program.activationSteps),
+      Set(offset.keys) == Set(program.offsetSteps)
+    else {
       throw NetworksError.invalidParameters(node: program.name, reason: "they belong to another program")
     }
     for (index, layer) in linear {
@@ -120,6 +124,11 @@ extension QuantizedModel {
       guard layer.weights.allSatisfy({ $0.magnitude < 1 << 16 }) else {
         throw refuse(index, "a weight has 17 bits or more")
       }
+    }
+    for (index, values) in offset {
+      guard values.count == program.steps[index].tensor.shape.count,
+        values.allSatisfy({ $0.magnitude < 1 << 62 })
+      else { throw refuse(index, "the number of its constants is wrong, or one has 63 bits") }
     }
     for (index, layer) in activation {
       let channels = program.steps[index].tensor.shape.channels

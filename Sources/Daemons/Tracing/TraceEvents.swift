@@ -80,7 +80,7 @@ struct TraceEvents {
     case .activation: "x2act"
     case .comparison, .maxPool, .argMax: "comparison"
     case .output: "output"
-    case .sumPool, .globalSumPool, .add, .reshape, .changeRing, .subsamplePad: "local"
+    case .sumPool, .globalSumPool, .add, .reshape, .offset, .changeRing, .subsamplePad: "local"
     }
   }
 
