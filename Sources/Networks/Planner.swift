@@ -73,7 +73,8 @@ private struct Emitter {
         errorBound: errors.nodes[node.id].largestBound, errorEstimate: errors.nodes[node.id].estimate)
       switch node.operation {
       case .convolution, .linear:
-        let layer = LinearScaling(solver, node).quantized(scale, solver.scale[node.inputs[0]]!)
+        let layer = LinearScaling(solver, node).quantized(
+          scale, solver.scale[node.inputs[0]]!, mean: solver.mean(node.inputs[0]))
         detail.weightBits = weightBits(layer)
         quantized.linear[steps.count] = layer
       case .x2act:

@@ -18,7 +18,8 @@ struct ComparisonScaling {
 extension ScaleSolver {
   /// Chooses the scale of a comparison's operand, everything open beneath it, the bits that it drops, and its width.
   mutating func solveComparison(_ node: Node) throws {
-    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
+    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits), isRelative: true)
+    let kept = sharing.keptBits
     let root = node.inputs[0]
     let channels = shapes[root].channels
     if isOpen(root) {
@@ -29,7 +30,7 @@ extension ScaleSolver {
         for shift in stride(from: 24, through: 0, by: -1) {
           let wanted = forced.scale.map { $0 * Scalar.power(shift) }
           let largest = wanted.map { room * $0 }
-          guard fits(node, largest, dropped: shift), turnsRarely(root, largest, dropped: shift),
+          guard fits(node, largest, dropped: shift), turnsRarely(node, largest, dropped: shift),
             assign(root, wanted, nil, limits)
           else { continue }
           finish(node, wanted, label: forced.label + shift, dropped: shift, limits)
@@ -37,12 +38,12 @@ extension ScaleSolver {
         }
       }
       for dropped in stride(from: 30, through: 0, by: -1) {
-        let wanted = [Double](repeating: Scalar.power(options.activationBits + dropped), count: channels)
+        let wanted = [Double](repeating: Scalar.power(kept + dropped), count: channels)
         let largest = wanted.map { room * $0 }
-        guard fits(node, largest, dropped: dropped), turnsRarely(root, largest, dropped: dropped),
+        guard fits(node, largest, dropped: dropped), turnsRarely(node, largest, dropped: dropped),
           assign(root, wanted, nil, limits)
         else { continue }
-        finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+        finish(node, wanted, label: kept + dropped, dropped: dropped, limits)
         return
       }
     } else if try solveStored(node, root, limits) {
@@ -121,12 +122,11 @@ extension ScaleSolver {
     }
   }
 
-  /// Whether dropping bits of an operand stays within the comparison's part of half the failure budget: finer weights
+  /// Whether dropping bits of an operand stays within the comparison's share of the failure budget: finer weights
   /// make larger operands. A scale that drops few bits is coarse enough already, and is left to the plan's own check.
-  private func turnsRarely(_ root: Int, _ operand: [Double], dropped: Int) -> Bool {
+  private func turnsRarely(_ node: Node, _ operand: [Double], dropped: Int) -> Bool {
     if options.ringTruncation == .faithful { return true }
-    let comparisons = graph.nodes.count { $0.operation.isComparison }
-    return dropped <= 6 || expectedTurns(root, operand) * Double(2 * comparisons) <= options.failureBudget
+    return dropped <= 6 || expectedTurns(node.inputs[0], operand) <= sharing.share[node.id] ?? 0
   }
 
   /// A comparison's width, no less than what was asked for, as far as a word has so many bits.

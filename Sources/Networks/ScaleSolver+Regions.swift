@@ -214,8 +214,13 @@ extension ScaleSolver {
 
   private func weightsFit(_ node: Node, _ wanted: [Double], _ limits: Limits) -> Bool {
     let given = scale[node.inputs[0]]!
-    guard Self.geometricMean(wanted) <= limits.quotient * Self.geometricMean(given) * (1 + 1e-9) else { return false }
     let scaling = LinearScaling(self, node)
+    let largest = limits.isRelative ? scaling.largest : 1
+    let spare = largest > 0 ? Scalar.power(max(0, -Int(Scalar.log2(largest).rounded(.down)))) : 1
+    guard Self.geometricMean(wanted) <= min(spare, 256) * limits.quotient * Self.geometricMean(given) * (1 + 1e-9)
+    else {
+      return false
+    }
     return scaling.largestWeight(wanted, given) <= limits.weight && scaling.largestBias(wanted) < Self.wordLimit
   }
 

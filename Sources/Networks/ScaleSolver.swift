@@ -18,6 +18,8 @@ struct ScaleSolver {
     var weight: Double
     /// Largest quotient of output and input scale.
     var quotient: Double
+    /// Whether the quotient is that of a layer whose largest weight is one or more; smaller weights then get as many bits.
+    var isRelative = false
   }
 
   let graph: Graph
@@ -38,6 +40,8 @@ struct ScaleSolver {
   var square: [Int: SquareCoefficients] = [:]
   /// What each comparison drops and in how many bits it runs.
   var comparison: [Int: ComparisonScaling] = [:]
+  /// How comparisons share the failure budget.
+  private(set) var sharing: TurnSharing!
 
   static let largestWeight = 65535.0
   /// Weights before the output are not squared afterwards: 14 bits are as fine as the activations they meet.
@@ -56,6 +60,7 @@ struct ScaleSolver {
     scale = [[Double]?](repeating: nil, count: graph.nodes.count)
     label = [Int](repeating: 0, count: graph.nodes.count)
     masked = [Bool](repeating: false, count: graph.nodes.count)
+    sharing = TurnSharing(self)
   }
 
   /// Finds all scales.
