@@ -95,7 +95,7 @@ enum Examples {
     p.add(
       .sumPool(
         WindowGeometry(square), balance: PoolingBalance(square, on: p.shape, countsPadding: false)), shape: p.shape)
-    p.activation(38, .exact, to: .word)
+    p.activation(30, .exact, to: .word)
     p.add(
       .sumPool(WindowGeometry(wide), balance: PoolingBalance(wide, on: p.shape, countsPadding: true)),
       shape: wide.pooled(p.shape))
