@@ -9,7 +9,8 @@ let settings: [SwiftSetting] = [
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let protocols = [
-  "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "ot", "output", "outsourced",
+  "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "offset", "ot", "output",
+  "outsourced",
   "pasnet",
   "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
 ]
@@ -143,7 +144,8 @@ let package = Package(
     tests(
       "DaemonsTests",
       [
-        "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs",
+        "CZlib", "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer",
+        "Programs",
         "Randomness", "Rings", "Tracing", "Transport", logging,
       ],
       resources: [.copy("References")]),

@@ -4,7 +4,8 @@ public import Foundation
 public enum ProtocolDescriptors {
   /// Folder names.
   public static let names = [
-    "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "ot", "output", "outsourced",
+    "add", "change-ring", "comparison", "concatenate", "dealer", "input", "linear", "offset", "ot", "output",
+    "outsourced",
     "pasnet", "pooling", "reshape", "rlwe", "store", "subsample-pad", "x2act",
   ]
 

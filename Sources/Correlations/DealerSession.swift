@@ -80,7 +80,7 @@ struct DealerSession {
       case .linear(let geometry):
         try dealLinear(index, geometry, known[step.inputs[0]], model, serials, workspace)
       case .output: break
-      case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing:
+      case .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .subsamplePad, .changeRing:
         // A sum with a linear output stays unknown to the dealer; only an activation may read it (Program.validate).
         if step.inputs.allSatisfy({ !known[$0].isEmpty }) {
           known[index] = (0..<serials.count).map { position in

@@ -46,7 +46,8 @@ public enum Preparation {
             slots[$0].material!.store($1, at: index, stage: number)
           }
         }
-      case .input, .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing, .output: break
+      case .input, .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .subsamplePad, .changeRing, .output:
+        break
       }
     }
   }

@@ -14,6 +14,7 @@ enum CostSymbols {
     "pooling": common.union(["taps"]),
     "add": common.union(["shifts"]),
     "concatenate": common.union(["shifted"]),
+    "offset": common,
     "reshape": common,
     "subsample-pad": common.union(["kept"]),
     "output": common.union(["outputBytes"]),
@@ -43,7 +44,7 @@ enum CostSymbols {
     "comparison": ["digitFrames": ["width"], "factorFrames": ["words"]],
   ]
   static let variants: [String: Set<String>] = [
-    "x2act": ["exact", "local"], "pooling": ["sum", "global"], "ot": ["softspoken", "silent"],
+    "x2act": ["exact", "local"], "pooling": ["sum", "balanced", "global"], "ot": ["softspoken", "silent"],
     "comparison": ["two", "four", "six", "eight"],
     "outsourced": ["input", "opening", "linear", "output"], "begin": ["owned", "outsourced"],
   ]
@@ -145,9 +146,9 @@ enum CostSymbols {
       values["splitWords"] = work.splitWords
       return ("linear", nil, values)
     case .activation(let spec): return ("x2act", spec.truncation.rawValue, values)
-    case .sumPool(let window):
-      values["taps"] = window.kernel * window.kernel
-      return ("pooling", "sum", values)
+    case .sumPool(let geometry, let balance):
+      values["taps"] = geometry.window.taps
+      return ("pooling", balance == nil ? "sum" : "balanced", values)
     case .globalSumPool:
       let from = program.steps[step.inputs[0]].tensor.shape
       values["taps"] = from.height * from.width
@@ -161,6 +162,7 @@ enum CostSymbols {
       }
       return ("concatenate", nil, values)
     case .reshape: return ("reshape", nil, values)
+    case .offset: return ("offset", nil, values)
     case .changeRing: return ("change-ring", nil, values)
     case .comparison, .maxPool, .argMax: preconditionFailure("a step of comparisons has runs")
     case .subsamplePad(_, let before, let after):

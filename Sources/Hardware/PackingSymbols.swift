@@ -27,7 +27,8 @@ struct PackingSymbols {
         ["transfers": TransferPacking.rounded(elements), "ciphertexts": SlotPacking.ciphertexts(elements)],
         ["transferFrames": Self.entries(TransferPacking.frames(elements).map { ["tiles": $0] })]
       )
-    case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad,
+    case .input, .comparison, .maxPool, .argMax, .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape,
+      .subsamplePad,
       .changeRing, .output:
       return ([:], [:])
     }

@@ -15,7 +15,8 @@ extension ModelOwnerModel {
       linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
       activations: planned.quantized.activation.mapValues {
         ActivationCoefficients(k: $0.linear, constant: $0.constant)
-      }, normalizations: planned.quantized.normalizations(for: planned.plan.program), salt: salt)
+      }, normalizations: planned.quantized.normalizations(for: planned.plan.program),
+      offsets: planned.quantized.offset, salt: salt)
   }
 }
 

@@ -60,6 +60,8 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   let activations: [Int: ActivationCoefficients]
   /// What ReLUs take up of normalisations.
   let normalizations: [Int: ComparisonNormalization]
+  /// Constants of each offset step, in its ring.
+  let offsets: [Int: SecretWords]
   /// Runs of each step of comparisons.
   let comparisons: [Int: ComparisonSchedule]
   private let weights: Weights
@@ -75,11 +77,13 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
   ///   - linear: by index of linear step.
   ///   - activations: by index of activation step.
   ///   - normalizations: by index of those steps of comparisons that take one up.
+  ///   - offsets: by index of offset step, one integer an element.
   ///   - salt: 32 secret bytes that go with the model.
   /// - Throws: ``InferenceError/modelDoesNotFit(step:reason:)``, `ProgramError`
   public init(
     program: Program, linear: [Int: LinearParameters], activations: [Int: ActivationCoefficients],
-    normalizations: [Int: ComparisonNormalization] = [:], salt: [UInt8]
+    normalizations: [Int: ComparisonNormalization] = [:],
+    offsets: [Int: [Int64]] = [:], salt: [UInt8]
   ) throws {
     try program.validate()
     guard program.deployment == .owned else {
@@ -118,15 +122,33 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
     self.linear = operators
     self.activations = activations
     self.normalizations = normalizations
+    self.offsets = try Dictionary(
+      uniqueKeysWithValues: program.offsetSteps.map { index in
+        let tensor = program.steps[index].tensor
+        guard let values = offsets[index], values.count == tensor.shape.count else {
+          throw InferenceError.modelDoesNotFit(step: index, reason: "its constants are missing or of another number")
+        }
+        return (index, Self.words(values, tensor.modulus))
+      })
     comparisons = program.comparisonSchedules
     weights = .quantized(kept)
     weightsDigest = hash.digest().bytes
+  }
+
+  private static func words(_ values: [Int64], _ modulus: ModulusKind) -> SecretWords {
+    let words = SecretWords(uninitialized: values.count)
+    for (index, value) in values.enumerated() {
+      words.pointer[index] =
+        modulus == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
+    }
+    return words
   }
 
   /// Takes a server's share of a model: server 0 computes with it as a model owner does with a model.
   public init(_ share: ServerShare) {
     program = share.program
     linear = share.linearOperators
+    offsets = [:]
     activations = share.activations.mapValues { ActivationCoefficients(kappa: $0.kappa, constant: $0.constant) }
     normalizations = [:]
     comparisons = program.comparisonSchedules

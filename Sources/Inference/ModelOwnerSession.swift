@@ -186,6 +186,7 @@ public final class ModelOwnerSession {
           OutputOperator.encode(shares[step.inputs[0]], droppedBits: dropped), of: shared!)
       case .output(let dropped):
         try OutputOperator.send(shares[step.inputs[0]], droppedBits: dropped, channel: channel)
+      case .offset: shares[index] = offset(index, shares[step.inputs[0]])
       case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing:
         shares[index] = (0..<batch).map { sample in
           program.applyLocalStep(index, operands: step.inputs.map { shares[$0][sample] })
@@ -198,6 +199,17 @@ public final class ModelOwnerSession {
     statistics.queries += 1
     statistics.samples += batch
     return true
+  }
+
+  private func offset(_ index: Int, _ operands: [SecretWords]) -> [SecretWords] {
+    let constants = model.offsets[index]!
+    return operands.map { operand in
+      let sum = SecretWords(uninitialized: operand.count)
+      Elementwise.add(
+        model.program.steps[index].tensor.modulus, operand.pointer, constants.pointer, count: operand.count,
+        output: sum.pointer)
+      return sum
+    }
   }
 
   private func add(_ words: [SecretWords], to shares: [SecretWords], _ modulus: ModulusKind) {

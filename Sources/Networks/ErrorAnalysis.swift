@@ -57,11 +57,16 @@ struct ErrorAnalysis {
     case .x2act: return activation(node, operands[0])
     case .averagePool, .globalAveragePool:
       // A rounded weight errs alike in all pixels, so an average does not lessen the error.
-      return operands[0]
-    case .flatten:
-      let area = shape.channels / operands[0].bound.count
-      func spread(_ values: [Double]) -> [Double] { values.flatMap { [Double](repeating: $0, count: area) } }
-      return TensorError(bound: spread(operands[0].bound), variance: spread(operands[0].variance))
+      return average(node, operands[0])
+    case .flatten, .reshape:
+      let regrouping = Regrouping(from: solver.shapes[node.inputs[0]], to: shape)
+      return TensorError(
+        bound: regrouping.largest(operands[0].bound), variance: regrouping.largest(operands[0].variance))
+    case .offset:
+      let scale = solver.scale[node.id]!
+      return TensorError(
+        bound: zip(operands[0].bound, scale).map { $0 + 0.5 / abs($1) },
+        variance: zip(operands[0].variance, scale).map { $0 + 1 / (12 * $1 * $1) })
     case .add:
       func sum(_ values: KeyPath<TensorError, [Double]>) -> [Double] {
         zip(operands[0][keyPath: values], operands[1][keyPath: values]).map { $0 + $1 }
@@ -109,6 +114,20 @@ struct ErrorAnalysis {
       result.variance[channel] = gain * gain * operand.variance[channel] + unit * unit / 6
     }
     return result
+  }
+
+  /// Factors that no common divisor makes exact add their part of the mean.
+  private func average(_ node: Node, _ operand: TensorError) -> TensorError {
+    let from = solver.shapes[node.inputs[0]]
+    guard let windows = node.operation.averaging,
+      let distortion = windows.balance(on: from)?.distortion(windows.window, on: from), distortion > 0
+    else { return operand }
+    let seen = solver.calibration.nodes[node.inputs[0]]
+    let (margin, mean) = (solver.calibration.margin, Double(seen.rootMeanSquare))
+    return TensorError(
+      bound: operand.bound.indices.map {
+        operand.bound[$0] * (1 + distortion) + distortion * Double(seen.maximum[$0]) * margin
+      }, variance: operand.variance.map { $0 + distortion * distortion * mean * mean })
   }
 
   /// No function of a sign, and no maximum, enlarges an error; dropping bits at two parties adds up to a unit.

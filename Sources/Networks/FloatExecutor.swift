@@ -109,16 +109,15 @@ public struct FloatExecutor: Sendable {
     case .clip(let lower, let upper): return operands[0].map { min(max($0, lower), upper) }
     case .absolute: return operands[0].map { abs($0) }
     case .sign: return operands[0].map { $0 >= 0 ? 1 : -1 }
-    case .maxPool(let kernel, let stride, let padding):
-      return FloatKernels.maxPool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
-    case .averagePool(let kernel, let stride, let padding):
-      return FloatKernels.averagePool(operands[0], from, shape, kernel: kernel, stride: stride, padding: padding)
+    case .maxPool: return FloatKernels.maxPool(operands[0], from, node.operation.pooling!)
+    case .averagePool: return FloatKernels.averagePool(operands[0], from, node.operation.averaging!)
     case .globalAveragePool:
       let area = from.height * from.width
       return (0..<from.channels).map { channel in
         operands[0][channel * area..<(channel + 1) * area].reduce(0, +) / Float(area)
       }
-    case .flatten: return operands[0]
+    case .flatten, .reshape: return operands[0]
+    case .offset: return zip(operands[0], parameter(.bias)).map { $0 + $1 }
     case .add: return zip(operands[0], operands[1]).map { $0 + $1 }
     case .concatenate: return Array(operands.joined())
     case .subsamplePad(let stride, let before, _):

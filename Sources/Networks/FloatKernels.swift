@@ -128,46 +128,46 @@ enum FloatKernels {
     return output
   }
 
-  static func maxPool(
-    _ input: [Float], _ from: TensorShape, _ to: TensorShape, kernel: Int, stride: Int, padding: Int
-  ) -> [Float] {
+  static func maxPool(_ input: [Float], _ from: TensorShape, _ window: PoolingWindow) -> [Float] {
     var output: [Float] = []
-    output.reserveCapacity(to.count)
-    for channel in 0..<to.channels {
-      for y in 0..<to.height {
-        for x in 0..<to.width {
-          var largest = -Float.infinity
-          for row in max(y * stride - padding, 0)..<min(y * stride - padding + kernel, from.height) {
-            for column in max(x * stride - padding, 0)..<min(x * stride - padding + kernel, from.width) {
-              largest = max(largest, input[(channel * from.height + row) * from.width + column])
-            }
-          }
-          output.append(largest)
+    eachWindow(from, window) { _, _, start, rows, columns in
+      var largest = -Float.infinity
+      for row in 0..<rows.count {
+        for column in 0..<columns.count {
+          largest = max(largest, input[start + row * rows.step * from.width + column * columns.step])
         }
       }
+      output.append(largest)
     }
     return output
   }
 
-  static func averagePool(
-    _ input: [Float], _ from: TensorShape, _ to: TensorShape, kernel: Int, stride: Int, padding: Int
-  ) -> [Float] {
+  static func averagePool(_ input: [Float], _ from: TensorShape, _ windows: AveragingWindow) -> [Float] {
+    let counts = windows.counts(on: from)
     var output: [Float] = []
-    output.reserveCapacity(to.count)
-    for channel in 0..<to.channels {
-      for y in 0..<to.height {
-        for x in 0..<to.width {
-          var sum: Float = 0
-          for row in max(y * stride - padding, 0)..<min(y * stride - padding + kernel, from.height) {
-            for column in max(x * stride - padding, 0)..<min(x * stride - padding + kernel, from.width) {
-              sum += input[(channel * from.height + row) * from.width + column]
-            }
-          }
-          output.append(sum / Float(kernel * kernel))
+    eachWindow(from, windows.window) { y, x, start, rows, columns in
+      var sum: Float = 0
+      for row in 0..<rows.count {
+        for column in 0..<columns.count { sum += input[start + row * rows.step * from.width + column * columns.step] }
+      }
+      output.append(sum / Float(counts.rows[y] * counts.columns[x]))
+    }
+    return output
+  }
+
+  /// Visits windows in the order of results: their row and column, the place of their first pixel, and their pixels.
+  private static func eachWindow(
+    _ from: TensorShape, _ window: PoolingWindow,
+    _ body: (_ y: Int, _ x: Int, _ start: Int, _ rows: PoolingAxis.Span, _ columns: PoolingAxis.Span) -> Void
+  ) {
+    let (rows, columns) = (window.rows.spans(on: from.height), window.columns.spans(on: from.width))
+    for channel in 0..<from.channels {
+      for y in rows.indices {
+        for x in columns.indices {
+          body(y, x, (channel * from.height + rows[y].first) * from.width + columns[x].first, rows[y], columns[x])
         }
       }
     }
-    return output
   }
 
   static func subsamplePad(

@@ -67,7 +67,7 @@ extension Folding {
     for node in graph.nodes where !marked.contains(node.id) {
       switch node.operation {
       case .convolution, .linear: result[node.id] = true
-      case .averagePool, .globalAveragePool, .flatten, .add, .concatenate, .subsamplePad:
+      case .averagePool, .globalAveragePool, .flatten, .reshape, .add, .concatenate, .offset, .subsamplePad:
         result[node.id] = node.inputs.contains { result[$0] }
       default: break
       }
@@ -82,7 +82,7 @@ extension Folding {
   ) {
     let node = graph.nodes[index]
     switch node.operation {
-    case .flatten, .subsamplePad(stride: 1, before: _, after: _):
+    case .flatten, .reshape, .subsamplePad(stride: 1, before: _, after: _):
       mark(node.inputs[0], graph, open, &marked)
     case .concatenate:
       for operand in node.inputs where open[operand] { mark(operand, graph, open, &marked) }

@@ -6,6 +6,7 @@ extension Folding {
   /// - Throws: ``NetworksError`` where the graph is invalid.
   public static func structure(_ graph: Graph) throws -> Graph {
     try graph.validate()
+    let graph = try forward(graph).graph
     let shapes = try graph.shapes()
     let readers = readers(of: graph)
     var entered: Set<Int> = []
@@ -36,6 +37,6 @@ extension Folding {
         place[node.id] = folded.append(.convolution(spec), name: node.name, from: inputs)
       }
     }
-    return withOpenings(poolingFirst(try joined(folded).graph)).graph
+    return withOpenings(withEqualGains(poolingFirst(try joined(folded).graph)).graph).graph
   }
 }

@@ -4,13 +4,15 @@ import Rings
 public enum Folding {
   /// An equal network without BN: a BN that directly follows a convolution or linear layer nobody else reads becomes
   /// part of its weights and bias, one inside an X2act, or before one and read by nothing else, part of its coefficients,
-  /// channel by channel; any other BN becomes a 1x1 convolution with one channel per group. A maximum that reads a
+  /// channel by channel; any other BN becomes part of the layer behind it where that
+  /// can be (``forward(_:_:)``), or a 1x1 convolution with one channel per group. A maximum that reads a
   /// monotone activation changes places with it, and an identity stands between two layers with weights.
   ///
   /// - Throws: ``NetworksError`` where graph and parameters do not fit each other.
   public static func fold(_ graph: Graph, _ parameters: Parameters) throws -> (graph: Graph, parameters: Parameters) {
     try graph.validate()
     try parameters.validate(for: graph)
+    let (graph, parameters) = try forward(graph, parameters)
     let shapes = try graph.shapes()
     let readers = readers(of: graph)
     var entering: [Int: Affine] = [:]
@@ -52,7 +54,8 @@ public enum Folding {
       }
     }
     let (joined, kept) = try joined(folded, result)
-    return withOpenings(poolingFirst(joined), kept)
+    let equal = withEqualGains(poolingFirst(joined), kept)
+    return withOpenings(equal.graph, equal.parameters)
   }
 
   /// What an activation is once a normalisation of its operand is part of its coefficients.
@@ -99,7 +102,7 @@ public enum Folding {
   }
 
   /// `factor x + offset` per channel, in double so that folding itself adds one rounding only.
-  private struct Affine {
+  struct Affine {
     var factors: [Double]
     var offsets: [Double]
 

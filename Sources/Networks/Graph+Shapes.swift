@@ -130,16 +130,16 @@ extension Graph {
         throw invalid(index, "its bounds must lie between -65536 and 65536, the lower one first")
       }
       return from
-    case .maxPool(let kernel, let stride, let padding):
-      guard kernel >= 2, padding < kernel else {
-        throw invalid(index, "its window must have two pixels a side, and more than its padding")
-      }
-      return try windowed(index, from, from.channels, kernel, stride, padding)
-    case .averagePool(let kernel, let stride, let padding):
-      guard padding < kernel else { throw invalid(index, "its padding must be smaller than its window") }
-      return try windowed(index, from, from.channels, kernel, stride, padding)
+    case .maxPool, .averagePool: return try pooled(index, from)
     case .globalAveragePool: return TensorShape(channels: from.channels, height: 1, width: 1)
     case .flatten: return TensorShape(channels: from.count, height: 1, width: 1)
+    case .reshape(let shape):
+      let sides = [shape.channels, shape.height, shape.width]
+      guard sides.allSatisfy((1...1 << 24).contains), shape.height <= Self.maximumElements / shape.width,
+        shape.channels <= Self.maximumElements / (shape.height * shape.width), shape.count == from.count
+      else { throw invalid(index, "it makes \(Self.text(shape)) of \(Self.text(from)), which has other elements") }
+      return shape
+    case .offset: return from
     case .add:
       guard operands[0] == operands[1] else {
         throw invalid(index, "its operands have the shapes \(Self.text(operands[0])) and \(Self.text(operands[1]))")
@@ -170,12 +170,6 @@ extension Graph {
       }
       product *= factor
     }
-  }
-
-  private func windowed(
-    _ index: Int, _ from: TensorShape, _ channels: Int, _ kernel: Int, _ stride: Int, _ padding: Int
-  ) throws -> TensorShape {
-    try windowed(index, from, channels, ConvolutionWindow(kernel: kernel, stride: stride, padding: padding))
   }
 
   private func windowed(

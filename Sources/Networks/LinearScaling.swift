@@ -61,11 +61,30 @@ struct LinearScaling {
   }
 
   /// The integers, rounded to nearest.
-  func quantized(_ wanted: [Double], _ given: [Double]) -> QuantizedLinear {
+  ///
+  /// - Parameter mean: of the operand's channels, where it is known: what rounded weights make of it goes out of the bias
+  ///   (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.2).
+  func quantized(_ wanted: [Double], _ given: [Double], mean: [Double]? = nil) -> QuantizedLinear {
     var weights: [Int32] = []
     weights.reserveCapacity(weight.count)
-    forEach(wanted, given) { weights.append(Int32($0.rounded())) }
-    let offsets = wanted.indices.map { bias.isEmpty ? 0 : Int64((Double(bias[$0]) * wanted[$0]).rounded()) }
+    var surplus = [Double](repeating: 0, count: wanted.count)
+    forEachWeight { output, input, weight in
+      let exact = given[input].isNaN ? 0 : weight * wanted[output] / given[input]
+      let rounded = exact.rounded()
+      weights.append(Int32(rounded))
+      if let mean, !given[input].isNaN { surplus[output] += (rounded - exact) * given[input] * mean[input] }
+    }
+    let offsets = wanted.indices.map { output in
+      Int64(((bias.isEmpty ? 0 : Double(bias[output]) * wanted[output]) - surplus[output]).rounded())
+    }
     return QuantizedLinear(weights: weights, bias: offsets)
+  }
+
+  /// Largest magnitude of a weight.
+  var largest: Double { Double(weight.reduce(0) { max($0, abs($1)) }) }
+
+  /// Root of the weights' mean square.
+  var rootMeanSquare: Double {
+    (weight.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(max(weight.count, 1))).squareRoot()
   }
 }

@@ -1,3 +1,5 @@
+public import Rings
+
 /// The window of a convolution, in rows and columns of pixels.
 public struct ConvolutionWindow: Codable, Hashable, Sendable {
   /// Sides of the kernel.
@@ -132,14 +134,20 @@ public enum Operation: Codable, Hashable, Sendable {
   case absolute
   /// 1 where `x` is not negative, -1 elsewhere: 1 at 0, where ONNX and numpy say 0.
   case sign
-  /// The maximum over square windows; pixels outside the picture take no part.
-  case maxPool(kernel: Int, stride: Int, padding: Int)
-  /// The mean over square windows; padded zeros count as elements.
-  case averagePool(kernel: Int, stride: Int, padding: Int)
+  /// The maximum over windows; pixels outside the picture take no part. `rectangle` stands for the rest where it is there:
+  /// ``maximum(over:)`` makes them agree.
+  case maxPool(kernel: Int, stride: Int, padding: Int, rectangle: PoolingWindow? = nil)
+  /// The mean over windows: square ones whose padded zeros count as elements, or `windows`, which then stands for the rest
+  /// (``average(over:)``).
+  case averagePool(kernel: Int, stride: Int, padding: Int, windows: AveragingWindow? = nil)
   /// The mean over each channel's picture.
   case globalAveragePool
   /// CHW to a vector, in that order.
   case flatten
+  /// The same elements in the same order under another shape.
+  case reshape(TensorShape)
+  /// A constant per element is added.
+  case offset
   /// The sum of two tensors of one shape.
   case add
   /// The channels of any number of tensors, two at least, one after the other; their pictures have one size.
@@ -166,6 +174,8 @@ public enum Operation: Codable, Hashable, Sendable {
     case .averagePool: "avgpool"
     case .globalAveragePool: "global-avgpool"
     case .flatten: "flatten"
+    case .reshape: "reshape"
+    case .offset: "offset"
     case .add: "add"
     case .concatenate: "concat"
     case .subsamplePad: "subsample-pad"

@@ -4,7 +4,7 @@ import Rings
 public enum ParameterName: String, Codable, Hashable, Sendable, CaseIterable, Comparable {
   /// Convolution OIHW, or linear `[out][in]`.
   case weight
-  /// One value per output channel.
+  /// One value per output channel, or an offset's per element.
   case bias
   /// BN's factor.
   case gamma
@@ -124,6 +124,7 @@ extension Graph {
       case .linear(let outFeatures, let bias):
         result[ParameterKey(node.id, .weight)] = [outFeatures, operand.channels]
         if bias { result[ParameterKey(node.id, .bias)] = [outFeatures] }
+      case .offset: result[ParameterKey(node.id, .bias)] = [operand.channels, operand.height, operand.width]
       case .batchNorm:
         for name in ParameterName.normalization { result[ParameterKey(node.id, name)] = [operand.channels] }
       case .x2act(let spec):

@@ -222,6 +222,8 @@ public struct QuantizedModel: Hashable, Sendable {
   public var activation: [Int: QuantizedActivation] = [:]
   /// Of the ReLUs that take up a normalisation, or read scales of both signs.
   public var comparison: [Int: QuantizedComparison] = [:]
+  /// Of each step that adds constants: one integer an element, at the scale of the step's tensor.
+  public var offset: [Int: [Int64]] = [:]
 }
 
 /// What a plan made of one step, for the model owner's eyes: gains and ranges are statistics of the weights.

@@ -78,11 +78,13 @@ private struct Emitter {
         errorBound: errors.nodes[node.id].largestBound, errorEstimate: errors.nodes[node.id].estimate)
       switch node.operation {
       case .convolution, .linear:
-        let layer = LinearScaling(solver, node).quantized(scale, solver.scale[node.inputs[0]]!)
+        let layer = LinearScaling(solver, node).quantized(
+          scale, solver.scale[node.inputs[0]]!, mean: solver.mean(node.inputs[0]))
         detail.weightBits = weightBits(layer)
         quantized.linear[steps.count] = layer
       case .x2act:
         emitActivation(node, &detail)
+      case .offset: quantized.offset[steps.count] = offsets(node, scale)
       case let compared where compared.isComparison:
         place.append(appendComparison(node, operation, inputs[0], tensor, &detail))
         continue
@@ -188,10 +190,12 @@ private struct Emitter {
     case .convolution, .linear: return .linear(LinearScaling(solver, node).geometry)
     case .x2act:
       return .activation(ActivationSpec(droppedBits: solver.droppedBits[node.id]!, truncation: variant(node)))
-    case .averagePool(let kernel, let stride, let padding):
-      return .sumPool(WindowGeometry(kernel: kernel, stride: stride, padding: padding))
+    case .averagePool:
+      let windows = node.operation.averaging!
+      return .sumPool(WindowGeometry(windows.window), balance: windows.balance(on: solver.shapes[node.inputs[0]]))
     case .globalAveragePool: return .globalSumPool
-    case .flatten: return .reshape
+    case .flatten, .reshape: return .reshape
+    case .offset: return .offset
     case .add:
       let shifts = solver.shifts[node.id]!
       return .add(leftShift: shifts[0], rightShift: shifts[1])
@@ -208,14 +212,20 @@ private struct Emitter {
       return .comparison(spec(node, .clip(lower: integer(bounds.lower), upper: integer(bounds.upper))))
     case .absolute: return .comparison(spec(node, .absolute))
     case .sign: return .comparison(spec(node, .sign))
-    case .maxPool(let kernel, let stride, let padding):
+    case .maxPool:
       let found = spec(node, .relu)
       return .maxPool(
         MaxPoolSpec(
-          window: WindowGeometry(kernel: kernel, stride: stride, padding: padding), droppedBits: found.droppedBits,
-          digits: found.digits))
+          window: WindowGeometry(node.operation.pooling!), droppedBits: found.droppedBits, digits: found.digits))
     case .batchNorm: preconditionFailure("refused before")
     }
+  }
+
+  /// The integers of an offset, element by element.
+  func offsets(_ node: Node, _ scale: [Double]) -> [Int64] {
+    let values = solver.parameters[node.id, .bias]
+    let area = values.count / scale.count
+    return values.indices.map { Int64((Double(values[$0]) * scale[$0 / area]).rounded()) }
   }
 
   // MARK: Activations

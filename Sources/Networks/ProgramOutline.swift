@@ -127,15 +127,17 @@ private struct OutlineWriter {
       return comparison(.clip(lower: lower, upper: max(lower + 1, integer(bounds.upper))))
     case .absolute: return comparison(.absolute)
     case .sign: return (comparison(.sign).0, 0)
-    case .maxPool(let kernel, let stride, let padding):
-      let window = WindowGeometry(kernel: kernel, stride: stride, padding: padding)
+    case .maxPool:
       let spec = MaxPoolSpec(
-        window: window, droppedBits: min(max(bits[0] - Self.activationBits, 0), 40), digits: digits)
+        window: WindowGeometry(node.operation.pooling!), droppedBits: min(max(bits[0] - Self.activationBits, 0), 40),
+        digits: digits)
       return (.maxPool(spec), min(bits[0], Self.activationBits))
-    case .averagePool(let kernel, let stride, let padding):
-      return (.sumPool(WindowGeometry(kernel: kernel, stride: stride, padding: padding)), bits[0])
+    case .averagePool:
+      let windows = node.operation.averaging!
+      return (.sumPool(WindowGeometry(windows.window), balance: windows.balance(on: shapes[node.inputs[0]])), bits[0])
     case .globalAveragePool: return (.globalSumPool, bits[0])
-    case .flatten: return (.reshape, bits[0])
+    case .flatten, .reshape: return (.reshape, bits[0])
+    case .offset: return (.offset, bits[0])
     case .add:
       let most = max(bits[0], bits[1])
       return (.add(leftShift: most - bits[0], rightShift: most - bits[1]), most)

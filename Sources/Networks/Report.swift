@@ -149,6 +149,7 @@ public struct Report: Codable, Hashable, Sendable {
     case .add: "add"
     case .concatenate: "concat"
     case .reshape: "reshape"
+    case .offset: "offset"
     case .subsamplePad: "subsample-pad"
     case .output: "output"
     }

@@ -62,6 +62,8 @@ extension ScaleSolver {
       case .averagePool, .globalAveragePool:
         demands[node.inputs[0]].tighten(own.divided(by: poolFactor(node)))
       case .flatten: demands[node.inputs[0]].tighten(gathered(own, shapes[node.inputs[0]]))
+      case .reshape: demands[node.inputs[0]].tighten(regrouped(own, shapes[node.id], shapes[node.inputs[0]]))
+      case .offset: demands[node.inputs[0]].tighten(own)
       case .add: for operand in node.inputs { demands[operand].tighten(own) }
       case .concatenate:
         var first = 0
@@ -77,6 +79,18 @@ extension ScaleSolver {
         demands[root].tighten(demand(of: node, reading: root))
       }
     }
+  }
+
+  private func regrouped(_ demand: ReaderDemand, _ shape: TensorShape, _ from: TensorShape) -> ReaderDemand {
+    var result = ReaderDemand(channels: from.channels)
+    let (area, size) = (shape.height * shape.width, from.height * from.width)
+    for channel in demand.cap.indices {
+      for source in channel * area / size...((channel + 1) * area - 1) / size {
+        result.cap[source] = min(result.cap[source], demand.cap[channel])
+        result.gain[source] = max(result.gain[source], demand.gain[channel])
+      }
+    }
+    return result
   }
 
   private func gathered(_ demand: ReaderDemand, _ from: TensorShape) -> ReaderDemand {

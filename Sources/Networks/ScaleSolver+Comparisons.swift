@@ -20,7 +20,8 @@ struct ComparisonScaling {
 extension ScaleSolver {
   /// Chooses the scale of a comparison's operand, everything open beneath it, the bits that it drops, and its width.
   mutating func solveComparison(_ node: Node) throws {
-    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
+    let limits = Limits(
+      weight: Self.largestWeight, quotient: Scalar.power(options.weightBits), isRelative: true)
     let root = compared(by: node)
     if isOpen(root) {
       var visited: Set<Int> = [root]
@@ -58,11 +59,11 @@ extension ScaleSolver {
     }
     let gains = gainsOfReaders(of: root, first: node)
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let wanted = gains.map { $0 * Scalar.power(options.activationBits + dropped) }
+      let wanted = gains.map { $0 * Scalar.power(sharing.keptBits + dropped) }
       guard fits(node, wanted, dropped: dropped),
         turnsRarely(node, root, wanted, dropped: dropped), suits(node, wanted), assign(root, wanted, nil, limits)
       else { continue }
-      finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+      finish(node, wanted, label: sharing.keptBits + dropped, dropped: dropped, limits)
       return true
     }
     return false
@@ -75,13 +76,13 @@ extension ScaleSolver {
     let own = affine[node.id]?.gain.map(abs) ?? gains.map { _ in 1 }
     let isFree = channelsWithoutScale(parts, count: gains.count)
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let unit = Scalar.power(options.activationBits + dropped)
+      let unit = Scalar.power(sharing.keptBits + dropped)
       let least = gains.indices.map { (isFree[$0] ? max(gains[$0], own[$0]) : own[$0]) * unit }
       guard let wanted = joined(parts, atLeast: least), suits(node, wanted), canCompare(node, wanted),
         fits(node, wanted, dropped: dropped),
         turnsRarely(node, root, wanted, dropped: dropped), assign(root, wanted, nil, limits)
       else { continue }
-      finish(node, wanted, label: options.activationBits + dropped, dropped: dropped, limits)
+      finish(node, wanted, label: sharing.keptBits + dropped, dropped: dropped, limits)
       return true
     }
     return false
@@ -135,7 +136,7 @@ extension ScaleSolver {
   private mutating func solveKnown(_ node: Node, _ given: [Double], label: Int) -> Bool {
     let own = affine[node.id]?.gain.map(abs) ?? given.map { _ in 1 }
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let unit = Scalar.power(options.activationBits + dropped) * (1 - 1e-9)
+      let unit = Scalar.power(sharing.keptBits + dropped) * (1 - 1e-9)
       let isFine = dropped == 0 || zip(given, own).allSatisfy { $0.isNaN || abs($0) >= $1 * unit }
       guard isFine, fits(node, given, dropped: dropped) else { continue }
       if affine[node.id] == nil { affine[node.id] = ComparisonAffine(identityOf: reach(node)) }
@@ -200,13 +201,12 @@ extension ScaleSolver {
     }
   }
 
-  /// Whether dropping bits of an operand stays within the comparison's part of half the failure budget: finer weights
+  /// Whether dropping bits of an operand stays within the comparison's share of the failure budget: finer weights
   /// make larger operands. A scale that drops few bits is coarse enough already, and is left to the plan's own check.
   private func turnsRarely(_ node: Node, _ root: Int, _ operand: [Double], dropped: Int) -> Bool {
     if options.ringTruncation == .faithful { return true }
-    let comparisons = graph.nodes.count { $0.operation.isComparison }
     return dropped <= Self.fewDroppedBits
-      || expectedTurns(root, operand, affine[node.id]) * Double(2 * comparisons) <= options.failureBudget
+      || expectedTurns(root, operand, affine[node.id]) <= sharing.share[node.id] ?? 0
   }
 
   /// A comparison's width, no less than what was asked for, as far as a word has so many bits.

@@ -30,6 +30,7 @@ extension ScaleSolver {
       return parts(of: node.inputs[0]).map { part in
         Part(channels: part.channels, known: part.known.map { $0.map { $0 * factor } })
       }
+    case .offset: return parts(of: node.inputs[0])
     case .flatten:
       let area = channels / shapes[node.inputs[0]].channels
       return parts(of: node.inputs[0]).map { part in

@@ -162,6 +162,7 @@ extension ScaleSolver {
           found += forcedScales(operand)
         }
       }
+    case .offset: found = forcedScales(node.inputs[0])
     case .averagePool, .globalAveragePool:
       let factor = poolFactor(node)
       found = forcedScales(node.inputs[0]).map { ($0.scale.map { $0 * factor }, $0.label) }
@@ -176,9 +177,10 @@ extension ScaleSolver {
     return values.map { $0.isNaN ? mean : $0 }
   }
 
+  /// What the sums of a mean are divided by, and so its scale multiplied.
   func poolFactor(_ node: Node) -> Double {
     let from = shapes[node.inputs[0]]
-    if case .averagePool(let kernel, _, _) = node.operation { return Double(kernel * kernel) }
+    if let windows = node.operation.averaging { return Double(windows.divisor(on: from)) }
     return Double(from.height * from.width)
   }
 
@@ -196,11 +198,15 @@ extension ScaleSolver {
     case .averagePool, .globalAveragePool:
       let factor = poolFactor(node)
       return descend(node.inputs[0], wanted.map { $0 / factor }, bits, limits)
-    case .flatten:
-      let channels = shapes[node.inputs[0]].channels
-      let area = wanted.count / channels
-      for index in wanted.indices where abs(wanted[index] / wanted[index / area * area] - 1) > 1e-12 { return false }
-      return descend(node.inputs[0], (0..<channels).map { wanted[$0 * area] }, bits, limits)
+    case .flatten, .reshape:
+      let regrouping = Regrouping(from: shapes[index], to: shapes[node.inputs[0]])
+      guard let beneath = regrouping.uniform(wanted) else { return false }
+      return descend(node.inputs[0], beneath, bits, limits)
+    case .offset:
+      let values = parameters[index, .bias]
+      let area = values.count / wanted.count
+      let fits = values.indices.allSatisfy { abs(Double(values[$0]) * wanted[$0 / area]) < Self.wordLimit }
+      return fits && descend(node.inputs[0], wanted, bits, limits)
     case .subsamplePad(_, let before, let after):
       return descend(node.inputs[0], Array(wanted[before..<wanted.count - after]), bits, limits)
     case .add: return assignSum(node, wanted, bits, limits)
@@ -240,8 +246,13 @@ extension ScaleSolver {
 
   private func weightsFit(_ node: Node, _ wanted: [Double], _ limits: Limits) -> Bool {
     let given = scale[node.inputs[0]]!
-    guard Self.geometricMean(wanted) <= limits.quotient * Self.geometricMean(given) * (1 + 1e-9) else { return false }
     let scaling = LinearScaling(self, node)
+    let largest = limits.isRelative ? scaling.largest : 1
+    let spare = largest > 0 ? Scalar.power(max(0, -Int(Scalar.log2(largest).rounded(.down)))) : 1
+    guard Self.geometricMean(wanted) <= min(spare, 256) * limits.quotient * Self.geometricMean(given) * (1 + 1e-9)
+    else {
+      return false
+    }
     return scaling.largestWeight(wanted, given) <= limits.weight && scaling.largestBias(wanted) < Self.wordLimit
   }
 

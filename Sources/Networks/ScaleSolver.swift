@@ -18,6 +18,8 @@ struct ScaleSolver {
     var weight: Double
     /// Largest quotient of output and input scale.
     var quotient: Double
+    /// Whether the quotient is that of a layer whose largest weight is one or more; smaller weights then get as many bits.
+    var isRelative = false
   }
 
   let graph: Graph
@@ -44,6 +46,8 @@ struct ScaleSolver {
   var affine: [Int: ComparisonAffine] = [:]
   /// What readers ask of each tensor's scale.
   var demands: [ReaderDemand] = []
+  /// How comparisons share the failure budget.
+  private(set) var sharing: TurnSharing!
 
   static let largestWeight = 65535.0
   /// Weights before the output are not squared afterwards: 14 bits are as fine as the activations they meet.
@@ -67,6 +71,7 @@ struct ScaleSolver {
     label = [Int](repeating: 0, count: graph.nodes.count)
     masked = [Bool](repeating: false, count: graph.nodes.count)
     absorbed = try Folding.absorbed(in: graph)
+    sharing = TurnSharing(self)
   }
 
   /// Finds all scales.
@@ -138,6 +143,7 @@ struct ScaleSolver {
       return scale[index]!
     }
     let from = node.inputs[0]
+    if case .reshape = node.operation { return try storedReshape(node, operands[0]) }
     let result = forward(node, operands[0])
     store(index, result, label[from], masked[from])
     return result
@@ -146,11 +152,12 @@ struct ScaleSolver {
   private func forward(_ node: Node, _ operand: [Double]) -> [Double] {
     let from = shapes[node.inputs[0]]
     switch node.operation {
-    case .averagePool(let kernel, _, _): return operand.map { $0 * Double(kernel * kernel) }
-    case .globalAveragePool: return operand.map { $0 * Double(from.height * from.width) }
+    case .averagePool, .globalAveragePool: return operand.map { $0 * poolFactor(node) }
     case .flatten:
       let area = from.height * from.width
       return operand.flatMap { [Double](repeating: $0, count: area) }
+    // A constant is no zero: a channel of zeros takes a scale with it.
+    case .offset: return Self.filled(operand)
     case .subsamplePad(_, let before, let after):
       return [Double](repeating: .nan, count: before) + operand + [Double](repeating: .nan, count: after)
     default: preconditionFailure("\(node.name) is no local step of one operand")

@@ -81,7 +81,8 @@ public struct Twin: Sendable {
       return TwinKernels.linear(operands[0], geometry, layer.weights, layer.bias)
     case .activation(let spec):
       return TwinKernels.activation(operands[0], shape, model.activation[index]!, spec.droppedBits, &outOfRange)
-    case .sumPool(let window): return TwinKernels.sumPool(operands[0], from, shape, window)
+    case .sumPool(let geometry, let balance):
+      return TwinKernels.sumPool(operands[0], from, geometry.window, balance)
     case .globalSumPool:
       let area = from.height * from.width
       return (0..<from.channels).map { channel in
@@ -97,6 +98,7 @@ public struct Twin: Sendable {
         return TwinKernels.comparison(operands[0], spec, &outOfRange)
       }
       return TwinKernels.comparison(operands[0], shape, spec, layer, &outOfRange)
+    case .offset: return zip(operands[0], model.offset[index]!).map { $0 &+ $1 }
     case .maxPool(let spec):
       let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
       return TwinKernels.tournament(values, comparisons[index]!.tournament!, spec.digits.bits, &outOfRange)
@@ -109,14 +111,16 @@ public struct Twin: Sendable {
 }
 
 extension QuantizedModel {
-  /// Checks that there are integers for exactly the program's linear and activation steps, and that they fit.
+  /// Checks that there are integers for exactly the program's linear, activation and offset steps, and that they fit.
   ///
   /// - Throws: ``NetworksError``
   public func validate(for program: Program) throws {
     func refuse(_ index: Int, _ reason: String) -> NetworksError {
       .invalidParameters(node: program.steps[index].name, reason: reason)
     }
-    guard Set(linear.keys) == Set(program.linearSteps), Set(activation.keys) == Set(program.activationSteps) else {
+    guard Set(linear.keys) == Set(program.linearSteps), Set(activation.keys) == Set(program.activationSteps),
+      Set(offset.keys) == Set(program.offsetSteps)
+    else {
       throw NetworksError.invalidParameters(node: program.name, reason: "they belong to another program")
     }
     for (index, layer) in linear {
@@ -135,6 +139,11 @@ extension QuantizedModel {
       guard [layer.threshold.count, layer.flips.count, layer.offset.count] == [channels, channels, channels] else {
         throw refuse(index, "the number of thresholds is wrong")
       }
+    }
+    for (index, values) in offset {
+      guard values.count == program.steps[index].tensor.shape.count,
+        values.allSatisfy({ $0.magnitude < 1 << 62 })
+      else { throw refuse(index, "the number of its constants is wrong, or one has 63 bits") }
     }
     for (index, layer) in activation {
       let channels = program.steps[index].tensor.shape.channels

@@ -68,20 +68,21 @@ enum TwinKernels {
     return output
   }
 
-  static func sumPool(_ input: [Int64], _ from: TensorShape, _ to: TensorShape, _ window: WindowGeometry) -> [Int64] {
+  static func sumPool(
+    _ input: [Int64], _ from: TensorShape, _ window: PoolingWindow, _ balance: PoolingBalance?
+  ) -> [Int64] {
+    let (rows, columns) = (window.rows.spans(on: from.height), window.columns.spans(on: from.width))
+    let factors = balance?.factors(window, on: from)
     var output: [Int64] = []
-    output.reserveCapacity(to.count)
-    for channel in 0..<to.channels {
-      for y in 0..<to.height {
-        let top = y * window.stride - window.padding
-        for x in 0..<to.width {
-          let left = x * window.stride - window.padding
+    output.reserveCapacity(from.channels * rows.count * columns.count)
+    for channel in 0..<from.channels {
+      for y in rows.indices {
+        for x in columns.indices {
           var sum: Int64 = 0
-          for row in max(top, 0)..<min(top + window.kernel, from.height) {
-            for column in max(left, 0)..<min(left + window.kernel, from.width) {
-              sum &+= input[(channel * from.height + row) * from.width + column]
-            }
+          for row in rows[y].places {
+            for column in columns[x].places { sum &+= input[(channel * from.height + row) * from.width + column] }
           }
+          if let factors { sum &*= Int64(factors.rows[y] * factors.columns[x]) }
           output.append(sum)
         }
       }

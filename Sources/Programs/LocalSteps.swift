@@ -1,7 +1,8 @@
 public import Rings
 
 extension Program {
-  /// Executes a step that each party does alone on its own shares: pooling sums, residual add, concatenation, reshape, subsample and pad.
+  /// Executes a step that each party does alone on its own shares: pooling sums, residual add, concatenation, reshape, subsample
+  /// and pad. Of an offset it is the data owner's part, which is nothing.
   ///
   /// The functions are linear, so the sum of the two parties' results is the function of the sum; the same code also
   /// carries the data owner's masks, and the dealer's copies of them, through the program.
@@ -9,7 +10,7 @@ extension Program {
   /// - Parameters:
   ///   - index: the step; neither input, linear, activation nor output.
   ///   - operands: one tensor an operand, CHW words of one sample, in the order of the step's `inputs`.
-  /// - Returns: the step's tensor; for a reshape the operand itself, which nobody may write any more.
+  /// - Returns: the step's tensor; for a reshape or an offset the operand itself, which nobody may write any more.
   public func applyLocalStep(_ index: Int, operands: [SecretWords]) -> SecretWords {
     switch steps[index].tensor.modulus {
     case .field: applyLocalStep(PrimeField.self, index, operands)
@@ -21,13 +22,13 @@ extension Program {
     let step = steps[index]
     let shape = steps[step.inputs[0]].tensor.shape
     precondition(operands.count == step.inputs.count && operands[0].count == shape.count)
-    if step.operation == .reshape { return operands[0] }
+    if step.operation == .reshape || step.operation == .offset { return operands[0] }
     let result = SecretWords(uninitialized: step.tensor.shape.count)
     switch step.operation {
-    case .sumPool(let window):
+    case .sumPool(let geometry, let balance):
       LocalOperations.sumPool(
-        modulus, input: operands[0].pointer, shape: shape, kernel: window.kernel, stride: window.stride,
-        padding: window.padding, output: result.pointer)
+        modulus, input: operands[0].pointer, shape: shape, window: geometry.window, balance: balance,
+        output: result.pointer)
     case .globalSumPool:
       LocalOperations.globalSumPool(modulus, input: operands[0].pointer, shape: shape, output: result.pointer)
     case .add(let left, let right):
@@ -47,7 +48,7 @@ extension Program {
       LocalOperations.changeRing(
         from: steps[step.inputs[0]].tensor.modulus, operands[0].pointer, to: M.self, count: result.count,
         output: result.pointer)
-    case .input, .linear, .activation, .comparison, .maxPool, .argMax, .reshape, .output:
+    case .input, .linear, .activation, .comparison, .maxPool, .argMax, .reshape, .offset, .output:
       preconditionFailure("step \(index) is not local")
     }
     return result
@@ -56,7 +57,7 @@ extension Program {
   /// Whether a step is done by each party alone.
   public func isLocal(_ index: Int) -> Bool {
     switch steps[index].operation {
-    case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing: true
+    case .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .subsamplePad, .changeRing: true
     case .input, .linear, .activation, .comparison, .maxPool, .argMax, .output: false
     }
   }

@@ -157,8 +157,11 @@ extension Program {
     case .activation(let spec):
       guard (1...60).contains(spec.droppedBits) else { throw invalid(index, "it drops \(spec.droppedBits) bits") }
       try expect(operand!.shape)
-    case .sumPool(let window):
-      try expect(try pooled(window, operand!.shape, index))
+    case .sumPool(let geometry, let balance):
+      try expect(try pooled(geometry, operand!.shape, index))
+      guard balance?.isValid(geometry.window, on: operand!.shape) ?? true else {
+        throw invalid(index, "its factors are out of range, or a window has no pixel")
+      }
     case .globalSumPool:
       try expect(TensorShape(channels: operand!.shape.channels, height: 1, width: 1))
     case .add(let left, let right):
@@ -173,12 +176,16 @@ extension Program {
       try expect(operand!.shape)
     case .maxPool(let spec):
       try validateDigits(spec.digits, spec.droppedBits, index)
-      guard spec.window.kernel >= 2 else { throw invalid(index, "its window has one pixel") }
       let to = try pooled(spec.window, operand!.shape, index)
       try expect(to)
+      let window = spec.window.window
+      guard window.taps >= 2 else { throw invalid(index, "its window has one pixel") }
+      guard window.meetsPicture(operand!.shape) else { throw invalid(index, "a window lies outside the picture") }
       // Rows first, then columns (Tournament); all factors are below 2^29, and the products below 2^63 together.
       let rows = operand!.shape.channels * operand!.shape.height * to.width
-      guard rows <= Self.maximumElements, (rows + to.count) * spec.window.kernel <= Self.maximumElements else {
+      guard rows <= Self.maximumElements, rows * window.columns.kernel <= Self.maximumElements,
+        to.count * window.rows.kernel <= Self.maximumElements - rows * window.columns.kernel
+      else {
         throw ProgramError.tooLarge(what: "comparisons in one step", found: rows, limit: Self.maximumElements)
       }
     case .argMax(let spec):
@@ -192,6 +199,9 @@ extension Program {
       guard step.tensor.modulus == .word else { throw invalid(index, "an index must be in Z_2^64") }
       try expect(TensorShape(channels: 1, height: 1, width: 1))
     case .changeRing: try expect(operand!.shape)
+    case .offset:
+      guard deployment != .outsourced else { throw invalid(index, "its constants cannot be shared between servers") }
+      try expect(operand!.shape)
     case .reshape:
       guard operand!.shape.count == shape.count else { throw invalid(index, "it changes the number of elements") }
     case .subsamplePad(let stride, let before, let after):
@@ -254,14 +264,13 @@ extension Program {
     }
   }
 
-  private func pooled(_ window: WindowGeometry, _ from: TensorShape, _ index: Int) throws -> TensorShape {
-    guard (1...4096).contains(window.kernel), (1...4096).contains(window.stride),
-      (0..<window.kernel).contains(window.padding), window.kernel <= from.height + 2 * window.padding,
-      window.kernel <= from.width + 2 * window.padding
-    else { throw invalid(index, "its window does not fit the picture") }
-    return TensorShape(
-      channels: from.channels, height: (from.height + 2 * window.padding - window.kernel) / window.stride + 1,
-      width: (from.width + 2 * window.padding - window.kernel) / window.stride + 1)
+  private func pooled(_ geometry: WindowGeometry, _ from: TensorShape, _ index: Int) throws -> TensorShape {
+    let window = geometry.window
+    guard window.fits(from) else { throw invalid(index, "its window does not fit the picture") }
+    guard geometry == WindowGeometry(window) else {
+      throw invalid(index, "its window is described in two ways that differ")
+    }
+    return window.pooled(from)
   }
 
   /// A linear step's operand must be masked by something drawn in advance: by the mask of the input, an activation or a comparison, through local

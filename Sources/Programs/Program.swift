@@ -41,21 +41,34 @@ public struct ActivationSpec: Codable, Hashable, Sendable {
   }
 }
 
-/// Geometry of a window that is summed. The division by the window's size is folded into a scale or into weights.
+/// Geometry of windows that are summed, or compared. The division by the window's size is folded into a scale or into
+/// weights.
 public struct WindowGeometry: Codable, Hashable, Sendable {
-  /// Side of the square window.
+  /// Side of the square window, where there is no ``rectangle``.
   public var kernel: Int
-  /// Distance between windows.
+  /// Distance between windows, where there is no ``rectangle``.
   public var stride: Int
-  /// Zeros added on each of the four sides.
+  /// Pixels added on each of the four sides, where there is no ``rectangle``.
   public var padding: Int
+  /// The windows where they are not square, have gaps or are padded differently. Nil for square ones, which are encoded as
+  /// they were before there were others.
+  public private(set) var rectangle: PoolingWindow?
 
-  /// Describes a window.
+  /// Describes square windows.
   public init(kernel: Int, stride: Int, padding: Int) {
     self.kernel = kernel
     self.stride = stride
     self.padding = padding
   }
+
+  /// Describes any windows.
+  public init(_ window: PoolingWindow) {
+    self.init(kernel: window.rows.kernel, stride: window.rows.stride, padding: window.rows.before)
+    rectangle = window.isSquare ? nil : window
+  }
+
+  /// The windows, square or not.
+  public var window: PoolingWindow { rectangle ?? PoolingWindow(kernel: kernel, stride: stride, padding: padding) }
 }
 
 /// What a step of a program does. The operands are the outputs of earlier steps.
@@ -66,8 +79,8 @@ public enum StepOperation: Codable, Hashable, Sendable {
   case linear(LinearGeometry)
   /// X2act: square, scale, add, truncate, re-mask.
   case activation(ActivationSpec)
-  /// Sum over windows.
-  case sumPool(WindowGeometry)
+  /// Sum over windows, each times public factors where their numbers of pixels differ.
+  case sumPool(WindowGeometry, balance: PoolingBalance? = nil)
   /// Sum over the whole picture of each channel.
   case globalSumPool
   /// `2^leftShift a + 2^rightShift b`.
@@ -76,6 +89,8 @@ public enum StepOperation: Codable, Hashable, Sendable {
   case concatenate(leftShifts: [Int])
   /// Same words, another shape.
   case reshape
+  /// The model owner's constants are added to its share, one an element.
+  case offset
   /// A function of each value's sign: ReLU and its kin. The operand lives in Z_2^64.
   case comparison(ComparisonSpec)
   /// Maxima over windows. The operand lives in Z_2^64.
@@ -157,6 +172,9 @@ public struct Program: Codable, Hashable, Sendable {
   public var activationSteps: [Int] {
     steps.indices.filter { if case .activation = steps[$0].operation { true } else { false } }
   }
+
+  /// Indices of the steps that add constants, in order.
+  public var offsetSteps: [Int] { steps.indices.filter { steps[$0].operation == .offset } }
 
   /// Indices of the steps that compare, in order.
   public var comparisonSteps: [Int] {

@@ -4,18 +4,14 @@ public import Rings
 extension Tournament {
   /// Pairs of each round of maxima over windows, as the tournament itself has them.
   public static func pairs(window: WindowGeometry, shape: TensorShape) -> [Int] {
-    func spans(_ side: Int) -> [Range<Int>] {
-      (0..<(side + 2 * window.padding - window.kernel) / window.stride + 1).map { index in
-        let start = index * window.stride - window.padding
-        return max(start, 0)..<min(start + window.kernel, side)
-      }
-    }
-    let (columns, rows) = (spans(shape.width), spans(shape.height))
+    let (columns, rows) = (
+      window.window.columns.spans(on: shape.width), window.window.rows.spans(on: shape.height)
+    )
     if rows.allSatisfy({ $0.count == 1 }) {
       return rounds(lengths(columns, times: shape.channels * rows.count), isLast: true)
     }
     var used = [Bool](repeating: false, count: shape.height)
-    for range in rows { for row in range { used[row] = true } }
+    for span in rows { for row in span.places { used[row] = true } }
     let lines = shape.channels * used.count { $0 }
     return rounds(lengths(columns, times: lines), isLast: false)
       + rounds(lengths(rows, times: shape.channels * columns.count), isLast: true)
@@ -25,7 +21,7 @@ extension Tournament {
   public static func pairs(count: Int) -> [Int] { rounds([count: 1], isLast: true) }
 
   /// How many lists there are of each length.
-  private static func lengths(_ spans: [Range<Int>], times: Int) -> [Int: Int] {
+  private static func lengths(_ spans: [PoolingAxis.Span], times: Int) -> [Int: Int] {
     spans.reduce(into: [:]) { $0[$1.count, default: 0] += times }
   }
 

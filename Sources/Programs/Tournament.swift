@@ -36,25 +36,20 @@ public struct Tournament: Hashable, Sendable {
 
   /// Maxima over windows, first along rows, then along columns: overlapping windows share the first part's results.
   ///
-  /// - Parameter window: fits the picture, so that every window holds a pixel.
+  /// - Parameter window: fits the picture, and every window holds a pixel of it.
   public init(window: WindowGeometry, shape: TensorShape) {
-    let pooled = LocalOperations.pooledShape(
-      shape, kernel: window.kernel, stride: window.stride, padding: window.padding)
-    func span(_ index: Int, _ side: Int) -> Range<Int> {
-      let start = index * window.stride - window.padding
-      return max(start, 0)..<min(start + window.kernel, side)
-    }
-    let columns = (0..<pooled.width).map { span($0, shape.width) }
-    let rows = (0..<pooled.height).map { span($0, shape.height) }
+    let window = window.window
+    let pooled = window.pooled(shape)
+    let (columns, rows) = (window.columns.spans(on: shape.width), window.rows.spans(on: shape.height))
     // Rows that no window reads are left out.
     var used = [Bool](repeating: false, count: shape.height)
-    for range in rows { for row in range { used[row] = true } }
+    for span in rows { for row in span.places { used[row] = true } }
     if rows.allSatisfy({ $0.count == 1 }) {
       // Only the rows of windows take part.
       var lists = Lists()
       for channel in 0..<shape.channels {
         for row in rows {
-          Self.append(columns, line: (channel * shape.height + row.lowerBound) * shape.width, to: &lists)
+          Self.append(columns, line: (channel * shape.height + row.first) * shape.width, to: &lists)
         }
       }
       play(lists, values: shape.count, isLast: true)
@@ -69,12 +64,12 @@ public struct Tournament: Hashable, Sendable {
     var rank = [0]
     for row in 0..<shape.height { rank.append(rank[row] + (used[row] ? 1 : 0)) }
     var lists = Lists()
-    lists.places.reserveCapacity(pooled.count * window.kernel)
+    lists.places.reserveCapacity(pooled.count * window.rows.kernel)
     for channel in 0..<shape.channels {
       let first = channel * rank[shape.height]
-      for range in rows {
+      for span in rows {
         for column in 0..<pooled.width {
-          for row in range { lists.places.append(ends[(first + rank[row]) * pooled.width + column]) }
+          for row in span.places { lists.places.append(ends[(first + rank[row]) * pooled.width + column]) }
           lists.close()
         }
       }
@@ -82,9 +77,9 @@ public struct Tournament: Hashable, Sendable {
     play(lists, values: values, isLast: true)
   }
 
-  private static func append(_ columns: [Range<Int>], line: Int, to lists: inout Lists) {
-    for range in columns {
-      for column in range { lists.places.append(Int32(line + column)) }
+  private static func append(_ columns: [PoolingAxis.Span], line: Int, to lists: inout Lists) {
+    for span in columns {
+      for column in span.places { lists.places.append(Int32(line + column)) }
       lists.close()
     }
   }

@@ -1,54 +1,45 @@
 /// Operations that each party applies to its own share: linear with public coefficients, so the same code serves both
 /// parties and both moduli. Samples are CHW, row-major; no output overlaps an input.
 public enum LocalOperations {
-  /// Shape of a pooled sample: floor((n + 2 padding - kernel) / stride) + 1 in each direction.
-  @inlinable
-  public static func pooledShape(_ shape: TensorShape, kernel: Int, stride: Int, padding: Int) -> TensorShape {
-    TensorShape(
-      channels: shape.channels, height: (shape.height + 2 * padding - kernel) / stride + 1,
-      width: (shape.width + 2 * padding - kernel) / stride + 1)
-  }
-
-  /// Sums over square windows, zeros outside the image; average pooling without its division.
+  /// Sums over windows, zeros outside the picture; average pooling without its division.
   ///
   /// - Parameters:
   ///   - m: the modulus.
   ///   - input: `shape.count` reduced words.
   ///   - shape: shape of the input.
-  ///   - kernel: rows and columns of the window, at least 1 and at most those of the padded input.
-  ///   - stride: distance of neighbouring windows, at least 1.
-  ///   - padding: rows and columns of zeros on each side, less than `kernel`.
-  ///   - output: receives the words of ``pooledShape(_:kernel:stride:padding:)``.
+  ///   - window: fits the shape.
+  ///   - balance: what each sum is multiplied by, where windows have different numbers of pixels.
+  ///   - output: receives the words of the pooled shape.
   @inlinable
   public static func sumPool<M: Modulus>(
-    _ m: M.Type, input: UnsafePointer<UInt64>, shape: TensorShape, kernel: Int, stride: Int, padding: Int,
+    _ m: M.Type, input: UnsafePointer<UInt64>, shape: TensorShape, window: PoolingWindow,
+    balance: PoolingBalance? = nil,
     output: UnsafeMutablePointer<UInt64>
   ) {
-    let pooled = pooledShape(shape, kernel: kernel, stride: stride, padding: padding)
-    precondition(kernel > 0 && stride > 0 && padding >= 0 && padding < kernel, "window out of range")
-    precondition(pooled.height > 0 && pooled.width > 0, "the window exceeds the padded image")
+    precondition(window.fits(shape), "the window does not fit the picture")
+    let (rows, columns) = (window.rows.spans(on: shape.height), window.columns.spans(on: shape.width))
+    let factors = balance?.factors(window, on: shape)
     var out = output
     for channel in 0..<shape.channels {
       let image = input + channel * shape.height * shape.width
-      for y in 0..<pooled.height {
-        let top = max(y * stride - padding, 0)
-        let bottom = min(y * stride - padding + kernel, shape.height)
-        for x in 0..<pooled.width {
-          let left = max(x * stride - padding, 0)
-          let right = min(x * stride - padding + kernel, shape.width)
+      for y in 0..<rows.count {
+        for x in 0..<columns.count {
           var sum: UInt64 = 0
-          var row = top
-          while row < bottom {
-            var column = left
-            while column < right {
-              sum = M.add(sum, image[row * shape.width + column])
-              column += 1
+          var line = image + rows[y].first * shape.width + columns[x].first
+          for _ in 0..<rows[y].count {
+            var column = 0
+            for _ in 0..<columns[x].count {
+              sum = M.add(sum, line[column])
+              column += columns[x].step
             }
-            row += 1
+            line += rows[y].step * shape.width
           }
           out[x] = sum
         }
-        out += pooled.width
+        if let factors {
+          for x in 0..<columns.count { out[x] = M.multiply(out[x], factors.rows[y] * factors.columns[x]) }
+        }
+        out += columns.count
       }
     }
   }

@@ -1,3 +1,4 @@
+public import Networks
 public import Rings
 
 /// Running statistics of one batch normalisation, updated by its training mode.
@@ -72,14 +73,16 @@ public enum Primitive {
   /// 1 where `x >= 0`, -1 elsewhere; differentiated like `x` where `|x| <= 1`, and as 0 elsewhere (straight-through
   /// estimator: Hubara et al., "Binarized Neural Networks", 2016, section 2.3).
   case sign
-  /// Maximum over square windows; pixels outside the picture take no part.
-  case maxPool(kernel: Int, stride: Int, padding: Int)
-  /// Mean over square windows; padded zeros count.
-  case averagePool(kernel: Int, stride: Int, padding: Int)
+  /// Maximum over windows; pixels outside the picture take no part.
+  case maxPool(PoolingWindow)
+  /// Mean over windows.
+  case averagePool(AveragingWindow)
   /// Mean over each picture of a channel.
   case globalAveragePool
-  /// CHW to a vector, in that order.
-  case flatten
+  /// The same elements of each sample, in the order of CHW, under another shape.
+  case reshape(TensorShape)
+  /// `x + b`, one constant an element of a sample, of `x`, `b`.
+  case offset
   /// Sum of two tensors of one shape.
   case add
   /// Channels of any number of tensors one after the other.
@@ -94,8 +97,8 @@ public enum Primitive {
   /// `p[0] min(max(x, 0), upper) + p[1] (squareFactor * w1 x^2 + w2 x + b)` of `x`, `w1`, `w2`, `b`, `p`. Both see the
   /// same `x`, so negative operands reach the polynomial.
   case blendedActivation(squareFactor: Float, upper: Float)
-  /// `p[0] max + p[1] mean` over square windows, of `x`, `p`.
-  case blendedPool(kernel: Int, stride: Int, padding: Int)
+  /// `p[0] max + p[1] mean` over the same windows, of `x`, `p`.
+  case blendedPool(AveragingWindow)
   /// Softmax over the channels of each sample.
   case softmax
   /// Sum of the elements, each times its coefficient.
@@ -166,12 +169,11 @@ extension Primitive {
     case .clip(let lower, let upper):
       ElementRule.rule(value: { min(max($0, lower), upper) }, slope: { $0 > lower && $0 < upper ? 1 : 0 })
     case .sign: ElementRule.rule(value: { $0 >= 0 ? 1 : -1 }, slope: { abs($0) <= 1 ? 1 : 0 })
-    case .maxPool(let kernel, let stride, let padding):
-      MaxPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
-    case .averagePool(let kernel, let stride, let padding):
-      AveragePoolRule.rule(kernel: kernel, stride: stride, padding: padding)
+    case .maxPool(let window): MaxPoolRule.rule(window)
+    case .averagePool(let windows): AveragePoolRule.rule(windows)
     case .globalAveragePool: GlobalAveragePoolRule.rule
-    case .flatten: FlattenRule.rule
+    case .reshape(let shape): ReshapeRule.rule(shape)
+    case .offset: OffsetRule.rule
     case .add: AddRule.rule
     case .concatenate: ConcatenateRule.rule
     case .subsamplePad(let stride, let before, let after):
@@ -179,8 +181,7 @@ extension Primitive {
     case .softmaxCrossEntropy(let labels, let smoothing): CrossEntropyRule.rule(labels: labels, smoothing: smoothing)
     case .rangePenalty(let bound, let weight): RangePenaltyRule.rule(bound: bound, weight: weight)
     case .blendedActivation(let factor, let upper): BlendedActivationRule.rule(squareFactor: factor, upper: upper)
-    case .blendedPool(let kernel, let stride, let padding):
-      BlendedPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
+    case .blendedPool(let windows): BlendedPoolRule.rule(windows)
     case .softmax: SoftmaxRule.rule
     case .dot(let coefficients): DotRule.rule(coefficients: coefficients)
     case .scaled(let factor): ScaledRule.rule(factor: factor)

@@ -281,8 +281,7 @@ struct Dealing {
       kernel: random.uniform(in: 2...3), stride: random.uniform(in: 1...3), padding: random.uniform(in: 0...1))
     p.add(
       .maxPool(MaxPoolSpec(window: window, droppedBits: random.uniform(in: 0...3), digits: digits())),
-      shape: LocalOperations.pooledShape(
-        p.shape, kernel: window.kernel, stride: window.stride, padding: window.padding),
+      shape: window.window.pooled(p.shape),
       modulus: seed % 3 == 0 ? .field : .word)
     p.add(.reshape, shape: TensorShape(vector: p.shape.count))
     p.linear(random.uniform(in: 1...7))

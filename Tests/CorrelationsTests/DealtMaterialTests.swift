@@ -147,7 +147,7 @@ struct DealtMaterialTests {
             // The dealer deals without these.
             intermediate += (8 * (stage.modulus == .field ? 2 : 1) * masks.count + 15) / 16
           }
-        case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .subsamplePad, .changeRing, .output: break
+        case .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .subsamplePad, .changeRing, .output: break
         }
       }
     }

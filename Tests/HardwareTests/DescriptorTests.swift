@@ -11,7 +11,7 @@ import Testing
 
   @Test func shippedOnesAreValid() throws {
     let library = try DescriptorLibrary.load()
-    #expect(library.descriptors.count == 17)
+    #expect(library.descriptors.count == 18)
     #expect(library.canonicalBytes == (try DescriptorLibrary.load()).canonicalBytes)
     #expect(throws: HardwareError.missingDescriptor(name: "relu")) { try library.descriptor("relu") }
   }

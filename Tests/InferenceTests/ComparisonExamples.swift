@@ -51,8 +51,7 @@ extension Examples {
     p.linear(4, kernel: 3, padding: 1)
     p.add(
       .maxPool(MaxPoolSpec(window: window, droppedBits: 6, digits: digits(21))),
-      shape: LocalOperations.pooledShape(
-        p.shape, kernel: window.kernel, stride: window.stride, padding: window.padding), modulus: modulus)
+      shape: window.window.pooled(p.shape), modulus: modulus)
     if modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
     p.add(.comparison(ComparisonSpec(droppedBits: 0, digits: digits(20))), shape: p.shape)
     p.add(.reshape, shape: vector(p.shape.count))

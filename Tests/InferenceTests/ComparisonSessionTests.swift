@@ -61,7 +61,11 @@ struct ComparisonSessionTests {
     .init(kernel: 2, stride: 2, padding: 0), .init(kernel: 3, stride: 2, padding: 1),
     .init(kernel: 3, stride: 1, padding: 1), .init(kernel: 3, stride: 4, padding: 0),
     .init(kernel: 5, stride: 2, padding: 2), .init(kernel: 7, stride: 1, padding: 0),
-    .init(kernel: 2, stride: 3, padding: 1),
+    .init(kernel: 2, stride: 3, padding: 1), WindowGeometry(Examples.wide),
+    .init(
+      PoolingWindow(
+        rows: PoolingAxis(kernel: 2, stride: 3, dilation: 2, before: 2), columns: PoolingAxis(kernel: 1, stride: 2))),
+    .init(PoolingWindow(rows: PoolingAxis(kernel: 7), columns: PoolingAxis(kernel: 9))),
   ]
 
   @Test("Maxima over windows, then ReLU", arguments: windows, [ModulusKind.word, .field])

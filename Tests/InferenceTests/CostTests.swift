@@ -20,6 +20,8 @@ struct CostTests {
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true)),
     ("floor", Examples.floored()), ("floor, bytes", Examples.floored(27, .bytes)),
     ("whole ring", Examples.relu(300, bits: 64)),
+    ("wide max", Examples.pooled(WindowGeometry(Examples.wide), isLabel: true)), ("balanced", Examples.balanced()),
+    ("offsets", Examples.offsets()),
     ("max in F_p", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field)),
   ]
 

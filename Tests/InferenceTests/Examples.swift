@@ -10,6 +10,7 @@ struct Example {
   let program: Program
   let linear: [Int: LinearParameters]
   let coefficients: [Int: (k: [Int64], constant: [Int64])]
+  let offsets: [Int: [Int64]]
 
   init(_ program: Program, seed: UInt64) {
     let random = StreamGenerator(publicSeed: seed)
@@ -30,17 +31,23 @@ struct Example {
       let channels = index % 2 == 0 ? 1 : program.steps[index].tensor.shape.channels
       coefficients[index] = ((0..<channels).map { _ in signed(22) }, (0..<channels).map { _ in signed(40) })
     }
+    offsets = Dictionary(
+      uniqueKeysWithValues: program.offsetSteps.map { index in
+        (index, (0..<program.steps[index].tensor.shape.count).map { _ in signed(12) })
+      })
     self.program = program
     self.linear = linear
     self.coefficients = coefficients
   }
 
-  var twin: IntegerTwin { IntegerTwin(program: program, linear: linear, activations: coefficients) }
+  var twin: IntegerTwin {
+    IntegerTwin(program: program, linear: linear, activations: coefficients, offsets: offsets)
+  }
 
   func model() throws -> ModelOwnerModel {
     try ModelOwnerModel(
       program: program, linear: linear,
-      activations: coefficients.mapValues { ActivationCoefficients(k: $0.k, constant: $0.constant) },
+      activations: coefficients.mapValues { ActivationCoefficients(k: $0.k, constant: $0.constant) }, offsets: offsets,
       salt: [UInt8](repeating: 1, count: 32))
   }
 
@@ -73,6 +80,47 @@ enum Examples {
     p.activation(31, truncation, to: .word)
     p.linear(5)
     return p.finish(dropping: 8)
+  }
+
+  /// Neither square nor padded alike, rounded up, with gaps.
+  static let wide = PoolingWindow(
+    rows: PoolingAxis(kernel: 2, stride: 2, before: 1, overhang: 1),
+    columns: PoolingAxis(kernel: 3, stride: 2, dilation: 2, before: 1, behind: 2))
+
+  /// Sums over windows with different numbers of pixels, in both rings.
+  static func balanced() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 7, width: 9))
+    p.linear(4, kernel: 3, padding: 1)
+    let square = PoolingWindow(kernel: 3, stride: 1, padding: 1)
+    p.add(
+      .sumPool(
+        WindowGeometry(square), balance: PoolingBalance(square, on: p.shape, countsPadding: false)), shape: p.shape)
+    p.activation(30, .exact, to: .word)
+    p.add(
+      .sumPool(WindowGeometry(wide), balance: PoolingBalance(wide, on: p.shape, countsPadding: true)),
+      shape: wide.pooled(p.shape))
+    p.add(.reshape, shape: vector(p.shape.count))
+    p.linear(5)
+    return p.finish(dropping: 10)
+  }
+
+  /// Constants per element of the input, of a linear output in each ring, and of an activation's result; elements regrouped
+  /// into other channels.
+  static func offsets() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 5, width: 6))
+    p.add(.offset, shape: p.shape)
+    p.linear(3, kernel: 3, padding: 1)
+    p.add(.offset, shape: p.shape)
+    p.activation(24)
+    p.add(.offset, shape: p.shape)
+    p.add(.reshape, shape: TensorShape(channels: 5, height: 6, width: 3))
+    p.linear(4, kernel: 2)
+    p.activation(24, .exact, to: .word)
+    p.add(.reshape, shape: vector(p.shape.count))
+    p.linear(6)
+    p.add(.offset, shape: p.shape)
+    p.add(.comparison(ComparisonSpec(droppedBits: 6, digits: ComparisonDigits(bits: 30))), shape: p.shape)
+    return p.finish(dropping: 0)
   }
 
   /// Two residual blocks, one with a parameter-free and one with a projected shortcut, and global pooling.

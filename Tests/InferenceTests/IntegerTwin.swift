@@ -7,6 +7,7 @@ struct IntegerTwin {
   let program: Program
   let linear: [Int: LinearParameters]
   let activations: [Int: (k: [Int64], constant: [Int64])]
+  var offsets: [Int: [Int64]] = [:]
 
   func run(_ input: [Int64]) -> [Int64] {
     var tensors: [[Int64]] = []
@@ -24,7 +25,7 @@ struct IntegerTwin {
             let channel = k.count == 1 ? 0 : place / plane
             return (z * z + k[channel] * z + constant[channel]) >> Int64(spec.droppedBits)
           })
-      case .sumPool(let window): tensors.append(pool(window, shape, operands[0]))
+      case .sumPool(let window, let balance): tensors.append(pool(window, balance, shape, operands[0]))
       case .globalSumPool:
         let plane = shape.height * shape.width
         tensors.append((0..<shape.channels).map { operands[0][($0 * plane)..<(($0 + 1) * plane)].reduce(0, +) })
@@ -35,6 +36,7 @@ struct IntegerTwin {
       case .subsamplePad(let stride, let before, let after):
         tensors.append(subsample(shape, stride, before, after, operands[0]))
       case .changeRing: tensors.append(operands[0])
+      case .offset: tensors.append(zip(operands[0], offsets[index]!).map { $0 + $1 })
       case .comparison(let spec):
         tensors.append(operands[0].map { value(spec.function, $0 >> Int64(spec.droppedBits)) })
       case .maxPool(let spec):
@@ -59,27 +61,32 @@ struct IntegerTwin {
     }
   }
 
-  private func maxima(_ window: WindowGeometry, _ shape: TensorShape, _ x: [Int64]) -> [Int64] {
-    let height = (shape.height + 2 * window.padding - window.kernel) / window.stride + 1
-    let width = (shape.width + 2 * window.padding - window.kernel) / window.stride + 1
+  /// Places of a window's pixels in the picture.
+  private func places(_ axis: PoolingAxis, _ index: Int, _ side: Int) -> [Int] {
+    (0..<axis.kernel).map { index * axis.stride + $0 * axis.dilation - axis.before }.filter((0..<side).contains)
+  }
+
+  private func windows(_ window: PoolingWindow, _ shape: TensorShape, _ body: (Int, Int, [Int]) -> Int64) -> [Int64] {
+    let pooled = window.pooled(shape)
     var out: [Int64] = []
     for c in 0..<shape.channels {
-      for y in 0..<height {
-        for column in 0..<width {
-          var largest = Int64.min
-          for row in y * window.stride - window.padding..<y * window.stride - window.padding + window.kernel {
-            for place in column * window.stride - window.padding..<column * window.stride - window.padding
-              + window.kernel
-            {
-              guard (0..<shape.height).contains(row), (0..<shape.width).contains(place) else { continue }
-              largest = max(largest, x[(c * shape.height + row) * shape.width + place])
-            }
-          }
-          out.append(largest)
+      for y in 0..<pooled.height {
+        for x in 0..<pooled.width {
+          let columns = places(window.columns, x, shape.width)
+          out.append(
+            body(
+              y, x,
+              places(window.rows, y, shape.height).flatMap { row in
+                columns.map { (c * shape.height + row) * shape.width + $0 }
+              }))
         }
       }
     }
     return out
+  }
+
+  private func maxima(_ window: WindowGeometry, _ shape: TensorShape, _ x: [Int64]) -> [Int64] {
+    windows(window.window, shape) { _, _, places in places.map { x[$0] }.max()! }
   }
 
   private func convolve(_ g: LinearGeometry, _ parameters: LinearParameters, _ x: [Int64]) -> [Int64] {
@@ -108,26 +115,21 @@ struct IntegerTwin {
     return out
   }
 
-  private func pool(_ window: WindowGeometry, _ shape: TensorShape, _ x: [Int64]) -> [Int64] {
-    let height = (shape.height + 2 * window.padding - window.kernel) / window.stride + 1
-    let width = (shape.width + 2 * window.padding - window.kernel) / window.stride + 1
-    var out: [Int64] = []
-    for c in 0..<shape.channels {
-      for y in 0..<height {
-        for column in 0..<width {
-          var sum: Int64 = 0
-          for ky in 0..<window.kernel {
-            for kx in 0..<window.kernel {
-              let (row, place) = (y * window.stride + ky - window.padding, column * window.stride + kx - window.padding)
-              guard (0..<shape.height).contains(row), (0..<shape.width).contains(place) else { continue }
-              sum += x[(c * shape.height + row) * shape.width + place]
-            }
-          }
-          out.append(sum)
-        }
-      }
+  private func pool(
+    _ geometry: WindowGeometry, _ balance: PoolingBalance?, _ shape: TensorShape, _ x: [Int64]
+  ) -> [Int64] {
+    let window = geometry.window
+    func factor(_ axis: PoolingAxis, _ index: Int, _ side: Int, _ common: Int) -> Int64 {
+      let range = balance!.countsPadding ? -axis.before..<side + axis.behind : 0..<side
+      let count = (0..<axis.kernel).count { range.contains(index * axis.stride + $0 * axis.dilation - axis.before) }
+      return Int64((Double(common) / Double(count)).rounded())
     }
-    return out
+    return windows(window, shape) { row, column, places in
+      let sum = places.reduce(0) { $0 + x[$1] }
+      guard let balance else { return sum }
+      return sum * factor(window.rows, row, shape.height, balance.rows)
+        * factor(window.columns, column, shape.width, balance.columns)
+    }
   }
 
   private func subsample(_ shape: TensorShape, _ stride: Int, _ before: Int, _ after: Int, _ x: [Int64]) -> [Int64] {

@@ -25,6 +25,7 @@ struct OperatorTests {
         ConvolutionSpec(outChannels: word(random, 1...4), kernel: kernel, stride: word(random, 1...2), padding: 1)),
       name: "conv")
     graph.append(operation, name: "operator")
+    if operation.averaging != nil { graph.append(.relu, name: "relu") }
     graph.append(.flatten, name: "flatten")
     graph.append(.linear(outFeatures: word(random, 2...6), bias: true), name: "fc")
     return graph
@@ -40,10 +41,23 @@ struct OperatorTests {
     case 4: return .clip(lower: bound / 8, upper: bound)
     case 5: return .absolute
     case 6: return .sign
-    default:
+    case 7:
       let kernel = word(random, 2...3)
       return .maxPool(kernel: kernel, stride: word(random, 1...3), padding: word(random, 0...kernel - 1))
+    case 8: return .maximum(over: window(random))
+    default: return .average(over: AveragingWindow(window(random), countsPadding: word(random, 0...1) == 0))
     }
+  }
+
+  /// Windows with gaps, unequal padding and overhang, each with a pixel of every picture of at least two pixels a side.
+  static func window(_ random: StreamGenerator) -> PoolingWindow {
+    func axis(_ kernels: ClosedRange<Int>) -> PoolingAxis {
+      var axis = PoolingAxis(kernel: word(random, kernels), stride: word(random, 1...2), before: word(random, 0...1))
+      if axis.kernel == 1 { axis.before = 0 }
+      if axis.before == 1, axis.kernel == 2 { axis.behind = 1 }
+      return axis
+    }
+    return PoolingWindow(rows: axis(1...2), columns: axis(2...3))
   }
 
   struct Case {
@@ -71,7 +85,7 @@ struct OperatorTests {
     }
   }
 
-  @Test("Faithful truncation: the twin's very integers", arguments: 0..<8, 0..<3 as Range<UInt64>)
+  @Test("Faithful truncation: the twin's very integers", arguments: 0..<10, 0..<3 as Range<UInt64>)
   func faithful(index: Int, seed: UInt64) throws {
     let random = StreamGenerator(publicSeed: 900 + 10 * UInt64(index) + seed)
     let graph = Self.network(Self.operation(index, random), random)
@@ -88,7 +102,7 @@ struct OperatorTests {
     }
   }
 
-  @Test("Local truncation: within the plan's bound of the twin", arguments: 0..<8, 0..<3 as Range<UInt64>)
+  @Test("Local truncation: within the plan's bound of the twin", arguments: 0..<10, 0..<3 as Range<UInt64>)
   func local(index: Int, seed: UInt64) throws {
     let random = StreamGenerator(publicSeed: 900 + 10 * UInt64(index) + seed)
     let graph = Self.network(Self.operation(index, random), random)

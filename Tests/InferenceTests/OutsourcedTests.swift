@@ -20,7 +20,19 @@ struct OutsourcedTests {
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1))),
     ("label", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), isLabel: true)),
+    ("wide max", Examples.pooled(WindowGeometry(Examples.wide))), ("balanced", Examples.balanced()),
   ]
+
+  @Test("refuse constants per element, in words")
+  func offsets() throws {
+    let example = Example(Examples.offsets(), seed: 1)
+    do {
+      _ = try ServerShare.split(program: example.program, linear: example.linear, activations: example.coefficients)
+      Issue.record("shares were made")
+    } catch let error as ProgramError {
+      #expect("\(error)".contains("constants cannot be shared between servers"))
+    }
+  }
 
   private func expectClose(_ example: Example, _ results: [[Int64]], _ inputs: [[Int64]], _ isExact: Bool) {
     #expect(results.count == inputs.count)

@@ -46,6 +46,7 @@ struct ExportCase {
       cases.append(try ExportCase(name, Builders.named(name)!, seed: 3 + UInt64(index)))
     }
     cases.append(try ExportCase("layers", layers(), seed: 5))
+    cases.append(try ExportCase("windows", windows(), seed: 9))
     for (index, finish) in [OutputFinish.softmax, .logSoftmax, .argMax].enumerated() {
       var graph = small()
       graph.finish = finish
@@ -57,6 +58,32 @@ struct ExportCase {
   private static func small() -> Graph {
     var graph = Graph(
       name: "small", input: TensorShape(vector: 6), inputNormalization: .none(channels: 6), classes: ["a", "b", "c"])
+    graph.append(.linear(outFeatures: 3, bias: true), name: "fc")
+    return graph
+  }
+
+  /// Poolings whose windows are not square, have gaps, are padded unequally or rounded up.
+  private static func windows() -> Graph {
+    var graph = Graph(
+      name: "windows", input: TensorShape(channels: 2, height: 14, width: 17), inputNormalization: .none(channels: 2))
+    graph.append(.offset, name: "mean")
+    graph.append(.convolution(ConvolutionSpec(outChannels: 4, kernel: 3, padding: 1)), name: "conv1")
+    graph.append(.relu, name: "act1")
+    let wide = PoolingWindow(
+      rows: PoolingAxis(kernel: 2, stride: 1, dilation: 2, before: 1),
+      columns: PoolingAxis(kernel: 3, stride: 2, behind: 2, overhang: 1))
+    graph.append(.maximum(over: wide), name: "pool1")
+    graph.append(.convolution(ConvolutionSpec(outChannels: 4, kernel: 2)), name: "conv2")
+    let rounded = PoolingWindow(
+      rows: PoolingAxis(kernel: 3, stride: 2, before: 1, overhang: 1), columns: PoolingAxis(kernel: 2))
+    graph.append(.average(over: AveragingWindow(rounded, countsPadding: false)), name: "pool2")
+    graph.append(.relu, name: "act2")
+    let padded = PoolingWindow(
+      rows: PoolingAxis(kernel: 2, before: 1), columns: PoolingAxis(kernel: 3, stride: 2, before: 1, behind: 1))
+    graph.append(.average(over: AveragingWindow(padded, countsPadding: true)), name: "pool3")
+    graph.append(.reshape(TensorShape(channels: 6, height: 4, width: 4)), name: "regrouped")
+    graph.append(.offset, name: "offset")
+    graph.append(.flatten, name: "flatten")
     graph.append(.linear(outFeatures: 3, bias: true), name: "fc")
     return graph
   }

@@ -109,7 +109,7 @@ struct ExportTests {
     try process.run()
     process.waitUntilExit()
     let text = try String(contentsOfFile: log, encoding: .utf8)
-    #expect(process.terminationStatus == 0 && text.contains("8 networks check"), "\(text)")
+    #expect(process.terminationStatus == 0 && text.contains("9 networks check"), "\(text)")
   }
 
   @Test("A failure leaves an old file as it was")

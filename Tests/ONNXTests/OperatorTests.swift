@@ -120,6 +120,60 @@ struct OperatorTests {
     }
   }
 
+  @Test("What differs inside channels: what is added costs no layer with weights, a square keeps its channels")
+  func elements() throws {
+    let sample: [Float] = [0, 1, -1, 2, 0.5, 3, -2, 1]
+    let part: [Float] = [1, -2, 3, 0.5, -1, 0, 2, 4]
+    func labels(_ maker: ModelMaker) throws -> [String] { try maker.load().graph.nodes.map(\.operation.label) }
+    var sum = ModelMaker(input: [1, 2, 2, 2])
+    sum.constant("c", [2, 2, 2], part)
+    sum.add("Sub", ["x", "c"], ["a"])
+    sum.add("Relu", ["a"], ["b"])
+    sum.add("Add", ["b", "c"], ["y"])
+    #expect(try labels(sum) == ["input", "offset", "relu", "offset"])
+    #expect(try run(sum, sample) == zip(sample, part).map { max($0 - $1, 0) + $1 })
+
+    var square = ModelMaker(input: [1, 2, 2, 2])
+    square.constant("c", [1, 2, 2, 2], part)
+    square.add("Add", ["x", "c"], ["a"])
+    square.add("Mul", ["a", "x"], ["y"])
+    #expect(try labels(square) == ["input", "offset", "x2act", "offset"])
+    for (value, wanted) in zip(try run(square, sample), zip(sample, part).map { ($0 + $1) * $0 }) {
+      #expect(abs(value - wanted) < 1e-4)
+    }
+
+    // Factors go into the matrix that reads the vector, when the network is folded.
+    var factors = ModelMaker(input: [1, 2, 2, 2])
+    factors.constant("c", [2, 2, 2], part)
+    factors.constant("w", [8, 1], [1, 1, 1, 1, 2, 2, 2, 2])
+    factors.add("Relu", ["x"], ["r"])
+    factors.add("Mul", ["r", "c"], ["a"])
+    factors.add("Flatten", ["a"], ["b"])
+    factors.add("MatMul", ["b", "w"], ["y"])
+    #expect(try labels(factors) == ["input", "relu", "flatten", "bn", "linear"])
+    let model = try factors.load()
+    let folded = try Folding.fold(model.graph, model.parameters)
+    #expect(folded.graph.nodes.map(\.operation.label) == ["input", "relu", "flatten", "linear"])
+    let wanted = zip(sample, part).enumerated().reduce(Float(0)) {
+      $0 + max($1.element.0, 0) * $1.element.1 * ($1.offset < 4 ? 1 : 2)
+    }
+    #expect(try run(factors, sample) == [wanted])
+
+    // Otherwise each element is a channel of its own, up to a number.
+    var scaled = ModelMaker(input: [1, 2, 2, 2])
+    scaled.constant("c", [2, 2, 2], part)
+    scaled.add("Relu", ["x"], ["r"])
+    scaled.add("Mul", ["r", "c"], ["y"])
+    #expect(try labels(scaled) == ["input", "relu", "flatten", "bn", "reshape"])
+    #expect(try run(scaled, sample) == zip(sample, part).map { max($0, 0) * $1 })
+    var large = ModelMaker(input: [1, 1, 80, 80])
+    large.constant("c", [80, 80], (0..<6400).map { Float($0) })
+    large.add("Mul", ["x", "c"], ["a"], name: "scale")
+    large.add("Relu", ["a"], ["y"])
+    #expect(throws: ONNXError.self) { _ = try large.load() }
+    do { _ = try large.load() } catch { #expect("\(error)".contains("each of 6400 elements by a factor of its own")) }
+  }
+
   @Test("What the data owner does at the end: softmax, its logarithm, an index")
   func finishes() {
     let values = [1.0, 3, 2, 1e4]

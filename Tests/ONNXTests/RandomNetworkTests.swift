@@ -4,14 +4,9 @@ import Testing
 
 @Suite("Random networks that NumPy computed")
 struct RandomNetworkTests {
-  static let pack = Result { try Pack("random") }
-
-  /// Batches, odd and non-square pictures, every kind of window, groups, residual sums, joined branches, operator sets 7 to
-  /// 21.
-  @Test("Importer, float network, twin and two parties agree with NumPy on each")
-  func networks() throws {
-    let pack = try Self.pack.get()
-    #expect(pack.cases.count == 80)
+  private func run(_ name: String, count: Int) throws {
+    let pack = try Pack(name)
+    #expect(pack.cases.count == count)
     for name in pack.cases {
       do {
         let model = try NetworkCase.load(pack, name)
@@ -24,4 +19,15 @@ struct RandomNetworkTests {
       } catch { Issue.record("\(name): \(error)") }
     }
   }
+
+  /// Batches, odd and non-square pictures, every kind of window, groups, residual sums, joined branches, operator sets 7 to
+  /// 21.
+  @Test("Importer, float network, twin and two parties agree with NumPy on each")
+  func networks() throws { try run("random", count: 80) }
+
+  @Test("So do poolings over windows of every form, of pictures and of sequences")
+  func windows() throws { try run("windows", count: 60) }
+
+  @Test("So do constants that differ inside channels, and elements under other shapes")
+  func elements() throws { try run("elements", count: 60) }
 }

@@ -9,10 +9,10 @@ import Testing
 
   private func checkPool<M: Modulus>(_ m: M.Type, _ shape: TensorShape, kernel: Int, stride: Int, padding: Int) {
     let input = sample(shape, M.kind, seed: UInt64(kernel * 100 + stride * 10 + padding))
-    let pooled = LocalOperations.pooledShape(shape, kernel: kernel, stride: stride, padding: padding)
+    let window = PoolingWindow(kernel: kernel, stride: stride, padding: padding)
+    let pooled = window.pooled(shape)
     let output = SecretWords(zeros: pooled.count)
-    LocalOperations.sumPool(
-      m, input: input, shape: shape, kernel: kernel, stride: stride, padding: padding, output: output.pointer)
+    LocalOperations.sumPool(m, input: input, shape: shape, window: window, output: output.pointer)
     // A sum over windows is a depthwise convolution with ones.
     let geometry = LinearGeometry(
       inChannels: shape.channels, outChannels: shape.channels, inHeight: shape.height, inWidth: shape.width,

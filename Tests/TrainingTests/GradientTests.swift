@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 import Rings
 import Testing
 
@@ -85,7 +86,12 @@ private struct Probe {
     case "conv depthwise 5x5 of two": return convolution(1, 2, 3)
     case "clip": return .clip(lower: -0.4, upper: 0.7)
     case "sign": return .sign
-    case "flatten": return .flatten
+    case "flatten", "reshape":
+      let dims = Array(test.outputShape.dropFirst())
+      return .reshape(
+        dims.count == 1
+          ? TensorShape(vector: dims[0]) : TensorShape(channels: dims[0], height: dims[1], width: dims[2]))
+    case "offset": return .offset
     case "add": return .add
     case "concatenate": return .concatenate
     case "dot": return .dot(coefficients: [2, -1, 0.5])
@@ -97,18 +103,20 @@ private struct Probe {
     case "x2act", "x2act channels": return .x2act(squareFactor: 8 / Float(60).squareRoot())
     case "crossEntropy": return .softmaxCrossEntropy(labels: labels, smoothing: 0)
     case "crossEntropy smoothed": return .softmaxCrossEntropy(labels: labels, smoothing: 0.1)
-    case "averagePool": return .averagePool(kernel: 3, stride: 2, padding: 1)
+    case "averagePool":
+      return .averagePool(AveragingWindow(PoolingWindow(kernel: 3, stride: 2, padding: 1), countsPadding: true))
     case "relu": return .relu
     case "leaky relu": return .piecewise(slope: 0.25, upper: .infinity)
     case "relu6": return .piecewise(slope: 0, upper: 6)
     case "abs": return .piecewise(slope: -1, upper: .infinity)
-    case "maxPool": return .maxPool(kernel: 3, stride: 2, padding: 1)
-    case "maxPool even": return .maxPool(kernel: 2, stride: 2, padding: 0)
+    case "maxPool": return .maxPool(PoolingWindow(kernel: 3, stride: 2, padding: 1))
+    case "maxPool even": return .maxPool(PoolingWindow(kernel: 2, stride: 2, padding: 0))
     case "globalAveragePool": return .globalAveragePool
     case "subsamplePad": return .subsamplePad(stride: 2, before: 1, after: 2)
     case "rangePenalty": return .rangePenalty(bound: 0.5, weight: 3)
     case "blendedActivation": return .blendedActivation(squareFactor: 8 / Float(60).squareRoot(), upper: 6)
-    case "blendedPool": return .blendedPool(kernel: 3, stride: 2, padding: 1)
+    case "blendedPool":
+      return .blendedPool(AveragingWindow(PoolingWindow(kernel: 3, stride: 2, padding: 1), countsPadding: true))
     case "softmax": return .softmax
     case "distillation":
       let values = (0..<30).map { Float(-2 + 5 * Double($0) / 29) }
@@ -154,7 +162,8 @@ private struct Probe {
       case .maxPool: "maxPool"
       case .averagePool: "averagePool"
       case .globalAveragePool: "globalAveragePool"
-      case .flatten: "flatten"
+      case .reshape: "reshape"
+      case .offset: "offset"
       case .add: "add"
       case .concatenate: "concatenate"
       case .subsamplePad: "subsamplePad"
@@ -169,7 +178,7 @@ private struct Probe {
       }
     }
     let referenced = Set(Self.cases.map { name(primitive($0)) })
-    #expect(referenced.count == 22)
+    #expect(referenced.count == 23)
     // The estimator of the sign is no derivative: differences cannot show it.
     #expect(Set(FiniteDifferenceTests.rows.map { name($0.make()) }) == referenced.subtracting(["sign"]))
   }
@@ -193,8 +202,11 @@ private struct Probe {
   }
 
   static let picture = BatchShape(channels: 3, samples: 4, height: 5, width: 4)
-  static let wide = BatchShape(channels: 5, samples: 4, height: 5, width: 4)
+  static let second = BatchShape(channels: 5, samples: 4, height: 5, width: 4)
   static let vector = BatchShape(channels: 5, samples: 4)
+  static let wide = PoolingWindow(
+    rows: PoolingAxis(kernel: 2, stride: 3, dilation: 2, before: 1, overhang: 1),
+    columns: PoolingAxis(kernel: 3, behind: 1))
   static func coefficients(_ count: Int) -> BatchShape { BatchShape(channels: count, samples: 1) }
 
   /// Every primitive of the tape.
@@ -220,11 +232,18 @@ private struct Probe {
     Row(description: "clipped", shapes: [picture]) { .piecewise(slope: 0, upper: 0.5) },
     Row(description: "magnitude", shapes: [picture]) { .piecewise(slope: -1, upper: .infinity) },
     Row(description: "clip", shapes: [picture]) { .clip(lower: -0.4, upper: 0.7) },
-    Row(description: "averagePool", shapes: [picture]) { .averagePool(kernel: 2, stride: 2, padding: 1) },
+    Row(description: "averagePool", shapes: [picture]) {
+      .averagePool(AveragingWindow(PoolingWindow(kernel: 2, stride: 2, padding: 1), countsPadding: true))
+    },
+    Row(description: "averagePool of other windows", shapes: [picture]) {
+      .averagePool(AveragingWindow(wide, countsPadding: false))
+    },
     Row(description: "globalAveragePool", shapes: [picture]) { .globalAveragePool },
-    Row(description: "flatten", shapes: [picture]) { .flatten },
+    Row(description: "flatten", shapes: [picture]) { .reshape(TensorShape(vector: 60)) },
+    Row(description: "reshape", shapes: [picture]) { .reshape(TensorShape(channels: 5, height: 2, width: 6)) },
+    Row(description: "offset", shapes: [picture, coefficients(60)]) { .offset },
     Row(description: "add", shapes: [picture, picture]) { .add },
-    Row(description: "concatenate", shapes: [picture, wide, picture]) { .concatenate },
+    Row(description: "concatenate", shapes: [picture, second, picture]) { .concatenate },
     Row(description: "subsamplePad", shapes: [picture]) { .subsamplePad(stride: 2, before: 1, after: 2) },
     Row(description: "softmaxCrossEntropy", shapes: [vector]) {
       .softmaxCrossEntropy(labels: [4, 0, 2, 2], smoothing: 0.1)
@@ -238,9 +257,15 @@ private struct Probe {
       description: "blendedActivation of two operands",
       shapes: [picture, coefficients(3), coefficients(1), coefficients(3), coefficients(2), picture]
     ) { .blendedActivation(squareFactor: 0.7, upper: 0.5) },
-    Row(description: "maxPool", shapes: [picture], isDistinct: true) { .maxPool(kernel: 3, stride: 2, padding: 1) },
+    Row(description: "maxPool", shapes: [picture], isDistinct: true) {
+      .maxPool(PoolingWindow(kernel: 3, stride: 2, padding: 1))
+    },
+    Row(description: "maxPool of other windows", shapes: [picture], isDistinct: true) { .maxPool(wide) },
+    Row(description: "blendedPool of other windows", shapes: [picture, coefficients(2)], isDistinct: true) {
+      .blendedPool(AveragingWindow(wide, countsPadding: true))
+    },
     Row(description: "blendedPool", shapes: [picture, coefficients(2)], isDistinct: true) {
-      .blendedPool(kernel: 3, stride: 2, padding: 1)
+      .blendedPool(AveragingWindow(PoolingWindow(kernel: 3, stride: 2, padding: 1), countsPadding: true))
     },
     Row(description: "softmax", shapes: [vector]) { .softmax },
     Row(description: "dot", shapes: [coefficients(3)]) { .dot(coefficients: [2, -1, 0.5]) },
@@ -297,7 +322,7 @@ private struct Probe {
     let shape = Self.picture
     let values = (0..<shape.count).map { Float(($0 * 37) % 241) }
     let input = FloatTensor(shape: shape, values: values)
-    let made = Primitive.maxPool(kernel: kernel, stride: stride, padding: padding)
+    let made = Primitive.maxPool(PoolingWindow(kernel: kernel, stride: stride, padding: padding))
     let output = Probe(made, [input], upstream: nil).output
     let upstream = FloatTensor(shape: output.shape, values: (0..<output.count).map { Float($0 + 1) })
     let probe = Probe(made, [input], upstream: upstream)

@@ -108,12 +108,44 @@ struct ComparisonProgramTests {
         MaxPoolSpec(window: WindowGeometry(kernel: 2, stride: 0, padding: 0), droppedBits: 4, digits: comparison.digits)
       )
     },
+    { $0[2].operation = maximum(PoolingAxis(kernel: 2, stride: 2, overhang: 2)) },
+    { $0[2].operation = maximum(PoolingAxis(kernel: 2, stride: 2, dilation: 0)) },
+    { $0[2].operation = maximum(PoolingAxis(kernel: 2, stride: 2, dilation: 1 << 61)) },
+    { $0[2].operation = maximum(PoolingAxis(kernel: 2, stride: 2, before: -1)) },
+    // Fits, but not the shape of the result.
+    { $0[2].operation = maximum(PoolingAxis(kernel: 2, stride: 2, dilation: 2, before: 2, behind: 2)) },
+    // Three windows, the last of which lies behind the picture.
+    { $0[2].operation = maximum(PoolingAxis(kernel: 1, stride: 3, behind: 0, overhang: 2)) },
     { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 7, digits: ComparisonDigits(bits: 40))) },
     { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 17, digits: ComparisonDigits(bits: 40))) },
     { $0[7].operation = .argMax(ArgMaxSpec(droppedBits: 0, indexBits: 8, digits: ComparisonDigits(bits: 8))) },
     { $0[7].tensor.modulus = .field },
     { $0[7].tensor.shape = TensorShape(vector: 2) },
   ]
+
+  private static func maximum(_ axis: PoolingAxis) -> StepOperation {
+    let window = WindowGeometry(PoolingWindow(rows: axis, columns: axis))
+    return .maxPool(MaxPoolSpec(window: window, droppedBits: 4, digits: comparison.digits))
+  }
+
+  @Test("Square windows are written as they were before there were others")
+  func encoding() throws {
+    let text = String(decoding: try program { _ in }.canonicalBytes(), as: UTF8.self)
+    #expect(text.contains(#""window":{"kernel":2,"padding":0,"stride":2}"#))
+    let axis = PoolingAxis(kernel: 2, stride: 2)
+    let wide = program {
+      $0[2].operation = .maxPool(
+        MaxPoolSpec(
+          window: WindowGeometry(PoolingWindow(rows: axis, columns: PoolingAxis(kernel: 2, stride: 2, behind: 1))),
+          droppedBits: 4, digits: Self.comparison.digits))
+    }
+    try wide.validate()
+    #expect(try Program(decoding: wide.canonicalBytes()) == wide)
+    // The short form that stands beside a rectangle must be its own.
+    var bytes = String(decoding: try wide.canonicalBytes(), as: UTF8.self)
+    bytes.replace(#""kernel":2,"padding":0,"rectangle""#, with: #""kernel":3,"padding":0,"rectangle""#)
+    #expect(throws: ProgramError.self) { try Program(decoding: [UInt8](bytes.utf8)) }
+  }
 
   @Test("Whatever would decide an allocation, an index or a loop is checked", arguments: 0..<mistakes.count)
   func refused(index: Int) {
@@ -133,18 +165,18 @@ struct ComparisonProgramTests {
   }
 
   /// Windows by their definition.
-  private func maxima(_ x: [Int], _ shape: TensorShape, _ window: WindowGeometry) -> [Int] {
-    let pooled = LocalOperations.pooledShape(
-      shape, kernel: window.kernel, stride: window.stride, padding: window.padding)
+  private func maxima(_ x: [Int], _ shape: TensorShape, _ window: PoolingWindow) -> [Int] {
+    func places(_ axis: PoolingAxis, _ index: Int, _ side: Int) -> [Int] {
+      (0..<axis.kernel).map { index * axis.stride + $0 * axis.dilation - axis.before }.filter((0..<side).contains)
+    }
+    let pooled = window.pooled(shape)
     var out: [Int] = []
     for channel in 0..<shape.channels {
       for y in 0..<pooled.height {
         for column in 0..<pooled.width {
           var largest = Int.min
-          for dy in 0..<window.kernel {
-            for dx in 0..<window.kernel {
-              let (row, place) = (y * window.stride - window.padding + dy, column * window.stride - window.padding + dx)
-              guard (0..<shape.height).contains(row), (0..<shape.width).contains(place) else { continue }
+          for row in places(window.rows, y, shape.height) {
+            for place in places(window.columns, column, shape.width) {
               largest = max(largest, x[(channel * shape.height + row) * shape.width + place])
             }
           }
@@ -178,11 +210,36 @@ struct ComparisonProgramTests {
     guard kernel <= min(shape.height, shape.width) + 2 * window.padding else { return }
     let tournament = Tournament(window: window, shape: shape)
     let values = (0..<shape.count).map { _ in next(0...1000) - 500 }
-    #expect(play(values, tournament) == maxima(values, shape, window))
+    #expect(play(values, tournament) == maxima(values, shape, window.window))
     let rounds = (0..<4).first { 1 << $0 >= kernel }!
     #expect(!tournament.stages.isEmpty && tournament.stages.count <= 2 * rounds)
     #expect(tournament.stages.last!.rest.isEmpty)
     #expect(Tournament.pairs(window: window, shape: shape) == tournament.stages.map(\.left.count))
+  }
+
+  @Test("So do tournaments over windows of any form", arguments: 0..<300)
+  func rectangles(seed: UInt64) {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+    func next(_ range: ClosedRange<Int>) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return range.lowerBound + Int((state >> 33) % UInt64(range.count))
+    }
+    func axis() -> PoolingAxis {
+      var axis = PoolingAxis(kernel: next(1...5), stride: next(1...4), dilation: next(1...3))
+      (axis.before, axis.behind) = (next(0...axis.reach - 1), next(0...axis.reach - 1))
+      axis.overhang = next(0...axis.stride - 1)
+      return axis
+    }
+    let shape = TensorShape(channels: next(1...3), height: next(1...11), width: next(1...11))
+    let window = PoolingWindow(rows: axis(), columns: axis())
+    guard window.fits(shape), window.meetsPicture(shape) else { return }
+    let geometry = WindowGeometry(window)
+    #expect(geometry.window == window)
+    let tournament = Tournament(window: geometry, shape: shape)
+    let values = (0..<shape.count).map { _ in next(0...1000) - 500 }
+    #expect(play(values, tournament) == maxima(values, shape, window))
+    #expect(tournament.stages.last!.rest.isEmpty)
+    #expect(Tournament.pairs(window: geometry, shape: shape) == tournament.stages.map(\.left.count))
   }
 
   @Test("The maximum of a list", arguments: 1...40)

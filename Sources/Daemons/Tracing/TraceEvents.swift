@@ -80,7 +80,7 @@ struct TraceEvents {
     case .activation: "x2act"
     case .comparison, .maxPool, .argMax: "comparison"
     case .output: "output"
-    case .sumPool, .globalSumPool, .add, .concatenate, .reshape, .changeRing, .subsamplePad: "local"
+    case .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .changeRing, .subsamplePad: "local"
     }
   }
 

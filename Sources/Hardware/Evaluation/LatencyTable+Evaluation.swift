@@ -65,8 +65,7 @@ extension Operation {
   var latencyChoices: [LatencyTable.Choice] {
     switch self {
     case .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: [.relu, .x2act]
-    case .maxPool(let kernel, _, _) where kernel >= 2: [.maxPool, .averagePool]
-    case .averagePool(let kernel, _, _) where kernel >= 2: [.maxPool, .averagePool]
+    case .maxPool, .averagePool: pooling!.taps >= 2 ? [.maxPool, .averagePool] : []
     default: []
     }
   }
@@ -79,10 +78,9 @@ extension Operation {
       self
     case (.x2act, _): .x2act(X2actSpec())
     case (.relu, _): .relu
-    case (.maxPool, .averagePool(let kernel, let stride, let padding)):
-      .maxPool(kernel: kernel, stride: stride, padding: padding)
-    case (.averagePool, .maxPool(let kernel, let stride, let padding)):
-      .averagePool(kernel: kernel, stride: stride, padding: padding)
+    case (.maxPool, .averagePool): .maximum(over: pooling!)
+    // A window of a maximum holds a pixel of the picture, so it can be averaged either way.
+    case (.averagePool, .maxPool): .average(over: AveragingWindow(pooling!, countsPadding: pooling!.isSquare))
     default: self
     }
   }

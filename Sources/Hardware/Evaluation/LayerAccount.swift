@@ -51,7 +51,9 @@ extension LayerAccount {
       switch node.operation {
       case .convolution(let spec): values["taps"] = spec.window.taps
       case .linear: values["taps"] = 1
-      case .maxPool(let kernel, let stride, _): (values["taps"], values["strides"]) = (kernel * kernel, stride * stride)
+      case .maxPool:
+        let window = node.operation.pooling!
+        (values["taps"], values["strides"]) = (window.taps, window.rows.stride * window.columns.stride)
       default: break
       }
       let cost = try flow.flowCost(scope, variant: variant, values)
@@ -71,7 +73,7 @@ extension LayerAccount {
     case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: "relu"
     case .maxPool: "maxpool"
     case .averagePool, .globalAveragePool: "avgpool"
-    case .input, .batchNorm, .flatten, .add, .concatenate, .subsamplePad: nil
+    case .input, .batchNorm, .flatten, .reshape, .add, .concatenate, .offset, .subsamplePad: nil
     }
   }
 

@@ -58,7 +58,9 @@ extension HardwareEvaluator {
     switch node.operation {
     case .convolution(let spec): values["taps"] = spec.window.taps
     case .linear: values["taps"] = 1
-    case .maxPool(let kernel, let stride, _): (values["taps"], values["strides"]) = (kernel * kernel, stride * stride)
+    case .maxPool:
+      let window = node.operation.pooling!
+      (values["taps"], values["strides"]) = (window.taps, window.rows.stride * window.columns.stride)
     default: break
     }
     return values
@@ -80,15 +82,19 @@ extension HardwareEvaluator {
     }
   }
 
+  private static func rows(_ window: PoolingWindow) -> RowWindow {
+    RowWindow(kernel: window.rows.reach, stride: window.rows.stride, padding: window.rows.before)
+  }
+
   private static func window(_ operation: Operation) -> RowWindow {
     switch operation {
     case .convolution(let spec):
       RowWindow(kernel: spec.window.kernelHeight, stride: spec.window.strideHeight, padding: spec.window.padTop)
-    case .maxPool(let kernel, let stride, let padding), .averagePool(let kernel, let stride, let padding):
-      RowWindow(kernel: kernel, stride: stride, padding: padding)
+    case .maxPool, .averagePool: rows(operation.pooling!)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
-    case .globalAveragePool, .flatten, .linear: .whole
-    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add, .concatenate:
+    case .globalAveragePool, .flatten, .reshape, .linear: .whole
+    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add, .concatenate,
+      .offset:
       .same
     }
   }
@@ -162,14 +168,12 @@ extension HardwareEvaluator {
     switch operation {
     case .linear(let geometry):
       RowWindow(kernel: geometry.kernelHeight, stride: geometry.strideHeight, padding: geometry.padTop)
-    case .sumPool(let window):
-      RowWindow(kernel: window.kernel, stride: window.stride, padding: window.padding)
-    case .maxPool(let spec):
-      RowWindow(kernel: spec.window.kernel, stride: spec.window.stride, padding: spec.window.padding)
+    case .sumPool(let geometry, _): rows(geometry.window)
+    case .maxPool(let spec): rows(spec.window.window)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
     case .globalSumPool, .argMax: .whole
     case .reshape: from.height == to.height ? .same : .whole
-    case .input, .activation, .comparison, .add, .concatenate, .changeRing, .output: .same
+    case .input, .activation, .comparison, .add, .concatenate, .offset, .changeRing, .output: .same
     }
   }
 }

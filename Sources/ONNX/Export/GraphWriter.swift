@@ -76,13 +76,17 @@ struct GraphWriter {
       add("GreaterOrEqual", inputs + [constant(node, "zero", [], [0])], "\(names[node.id]).at", "\(node.name).at")
       let branches = [constant(node, "one", [], [1]), constant(node, "minus", [], [-1])]
       add("Where", node, ["\(names[node.id]).at"] + branches)
-    case .maxPool(let kernel, let stride, let padding):
-      add("MaxPool", node, inputs, Self.window(kernel, stride, padding))
-    case .averagePool(let kernel, let stride, let padding):
-      add(
-        "AveragePool", node, inputs,
-        Self.window(kernel, stride, padding) + (padding > 0 ? [Self.attribute("count_include_pad", 1)] : []))
+    case .maxPool: add("MaxPool", node, inputs, Self.window(node.operation.pooling!, shapes[node.inputs[0]]))
+    case .averagePool: try average(node, node.operation.averaging!, inputs)
     case .globalAveragePool: add("GlobalAveragePool", node, inputs)
+    case .offset:
+      let shape = shapes[node.id]
+      let dims = wanted ? [shape.channels] : [shape.channels, shape.height, shape.width]
+      add("Add", node, inputs + [initializer(node, .bias, dims)])
+    case .reshape(let shape):
+      isVector[node.id] = false
+      let dims = [0, shape.channels, shape.height, shape.width].map { Int64($0) }
+      add("Reshape", node, inputs + [integers(node, "shape", dims)])
     case .flatten:
       isVector[node.id] = true
       add("Flatten", node, inputs, [Self.attribute("axis", 1)])
@@ -126,6 +130,21 @@ struct GraphWriter {
       ("Mul", [input, square], "\(name).ax"), ("Add", ["\(name).ax", slope], "\(name).axb"),
       ("Mul", ["\(name).axb", input], "\(name).xx"), ("Add", ["\(name).xx", offset], name),
     ] { add(type, operands, result, "\(node.name)\(result.dropFirst(name.count))") }
+  }
+
+  /// Operator set 17 knows no gaps in averaged windows. An overhang is padding that does not count, unless other padding does.
+  private mutating func average(_ node: Node, _ windows: AveragingWindow, _ inputs: [String]) throws {
+    let window = windows.window
+    guard window.rows.dilation == 1, window.columns.dilation == 1 else {
+      throw ONNXError.notExportable(node: node.name, reason: "its averaged windows have gaps")
+    }
+    let counts = windows.countsPadding && !window.isUnpadded
+    guard !counts || (window.rows.overhang == 0 && window.columns.overhang == 0) else {
+      throw ONNXError.notExportable(
+        node: node.name, reason: "its averages count the zeros of the padding and not those behind it")
+    }
+    let attributes = Self.window(window, shapes[node.inputs[0]])
+    add("AveragePool", node, inputs, attributes + (counts ? [Self.attribute("count_include_pad", 1)] : []))
   }
 
   private mutating func subsample(_ node: Node, _ input: String, _ stride: Int, _ before: Int, _ after: Int) {
@@ -238,11 +257,18 @@ struct GraphWriter {
     }
   }
 
-  private static func window(_ kernel: Int, _ stride: Int, _ padding: Int) -> [Onnx_AttributeProto] {
-    [
-      attribute("kernel_shape", [kernel, kernel]), attribute("strides", [stride, stride]),
-      attribute("pads", [padding, padding, padding, padding]),
-    ]
+  /// Behind the picture as much padding as windows reach, so that no rounding up is needed.
+  private static func window(_ window: PoolingWindow, _ shape: TensorShape) -> [Onnx_AttributeProto] {
+    func behind(_ axis: PoolingAxis, _ side: Int) -> Int {
+      max(0, (axis.windows(on: side) - 1) * axis.stride + axis.reach - axis.before - side)
+    }
+    let (rows, columns) = (window.rows, window.columns)
+    let gaps = rows.dilation > 1 || columns.dilation > 1
+    return [
+      attribute("kernel_shape", [rows.kernel, columns.kernel]), attribute("strides", [rows.stride, columns.stride]),
+      attribute(
+        "pads", [rows.before, columns.before, behind(rows, shape.height), behind(columns, shape.width)]),
+    ] + (gaps ? [attribute("dilations", [rows.dilation, columns.dilation])] : [])
   }
 
   private static func attribute(_ name: String, _ value: Int) -> Onnx_AttributeProto {

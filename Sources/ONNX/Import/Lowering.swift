@@ -116,7 +116,9 @@ struct Lowering {
   /// The layer of a polynomial: none, an affine map per channel, or a quadratic activation.
   mutating func materialize(_ polynomial: Polynomial, name: String) throws -> SampleTensor {
     let base = polynomial.base
+    let polynomial = polynomial.gathered
     if polynomial.isIdentity { return base }
+    if polynomial.isPerElement { return try materializeElements(polynomial, name: name) }
     guard polynomial.isSquare else {
       return try affine(base, polynomial.slope, polynomial.offset, name)
     }
@@ -195,6 +197,19 @@ struct Lowering {
   ///
   /// - Throws: ``Refusal`` where it is larger, or differs inside a channel or between samples.
   func perChannel(_ constant: DenseTensor, _ tensor: SampleTensor) throws -> [Double] {
+    let values = try coefficients(constant, tensor)
+    guard values.count == tensor.shape.channels else {
+      throw Refusal(
+        "its constant differs inside a channel", "use one constant per channel; that of a layer is a bias")
+    }
+    return values
+  }
+
+  /// One value per channel of a constant that broadcasts to a tensor without enlarging it, or one per element where it differs
+  /// inside a channel.
+  ///
+  /// - Throws: ``Refusal`` where it is larger, or differs between samples.
+  func coefficients(_ constant: DenseTensor, _ tensor: SampleTensor) throws -> [Double] {
     let channels = tensor.shape.channels
     if constant.count == 1 { return [Double](repeating: Double(constant.floats[0]), count: channels) }
     var dims = constant.dims
@@ -213,21 +228,15 @@ struct Lowering {
     }
     var strides = DenseTensor.strides(dims)
     for axis in dims.indices where dims[axis] == 1 { strides[axis] = 0 }
-    let area = tensor.count / max(channels, 1)
     let values = constant.floats
-    var result = [Double](repeating: 0, count: channels)
+    var elements: [Double] = []
+    elements.reserveCapacity(tensor.count)
     var walk = IndexWalk(tensor.dims, strides)
-    for element in 0..<tensor.count {
-      let value = Double(values[walk.offset])
-      if element % area == 0 {
-        result[element / area] = value
-      } else if result[element / area] != value {
-        throw Refusal(
-          "its constant differs inside a channel", "use one constant per channel; that of a layer is a bias")
-      }
+    for _ in 0..<tensor.count {
+      elements.append(Double(values[walk.offset]))
       walk.advance()
     }
-    return result
+    return Polynomial.gathered(elements, channels: max(channels, 1)) ?? elements
   }
 }
 

@@ -23,8 +23,8 @@ struct SampleTensor: Equatable {
   var shape: TensorShape { Self.shape(dims) }
 }
 
-/// `square x^2 + slope x + offset`, per channel of `base`: what elementwise operators with constants make. Kept until
-/// something reads it, so that several of them become one layer.
+/// `square x^2 + slope x + offset`, per channel of `base` or per element of it: what elementwise operators with constants make.
+/// Kept until something reads it, so that several of them become one layer.
 struct Polynomial {
   var base: SampleTensor
   var square: [Double]
@@ -41,22 +41,31 @@ struct Polynomial {
 
   var isSquare: Bool { square.contains { $0 != 0 } }
   var isIdentity: Bool { !isSquare && slope.allSatisfy { $0 == 1 } && offset.allSatisfy { $0 == 0 } }
+  /// Whether there are coefficients of each element, and not of each channel.
+  var isPerElement: Bool { slope.count != base.shape.channels }
 
   mutating func scale(by factors: [Double]) {
-    for channel in slope.indices {
-      square[channel] *= factors[channel]
-      slope[channel] *= factors[channel]
-      offset[channel] *= factors[channel]
+    let factors = aligned(factors)
+    for index in slope.indices {
+      square[index] *= factors[index]
+      slope[index] *= factors[index]
+      offset[index] *= factors[index]
     }
   }
 
-  mutating func add(_ values: [Double]) { for channel in offset.indices { offset[channel] += values[channel] } }
+  mutating func scale(by factor: Double) { scale(by: [Double](repeating: factor, count: slope.count)) }
+
+  mutating func add(_ values: [Double]) {
+    let values = aligned(values)
+    for index in offset.indices { offset[index] += values[index] }
+  }
 
   mutating func add(_ other: Polynomial) {
-    for channel in slope.indices {
-      square[channel] += other.square[channel]
-      slope[channel] += other.slope[channel]
-      offset[channel] += other.offset[channel]
+    let other = aligned(other)
+    for index in slope.indices {
+      square[index] += other.square[index]
+      slope[index] += other.slope[index]
+      offset[index] += other.offset[index]
     }
   }
 
@@ -64,12 +73,59 @@ struct Polynomial {
   func times(_ other: Polynomial) -> Polynomial? {
     guard !isSquare, !other.isSquare else { return nil }
     var result = self
-    for channel in slope.indices {
-      let (a, b, c, d) = (slope[channel], offset[channel], other.slope[channel], other.offset[channel])
-      result.square[channel] = a * c
-      result.slope[channel] = a * d + b * c
-      result.offset[channel] = b * d
+    let other = result.aligned(other)
+    for index in result.slope.indices {
+      let (a, b, c, d) = (result.slope[index], result.offset[index], other.slope[index], other.offset[index])
+      result.square[index] = a * c
+      result.slope[index] = a * d + b * c
+      result.offset[index] = b * d
     }
+    return result
+  }
+
+  // MARK: Channels and elements
+
+  /// The same with coefficients of each element.
+  var spread: Polynomial {
+    var result = self
+    (result.square, result.slope, result.offset) = (spread(square), spread(slope), spread(offset))
+    return result
+  }
+
+  private func spread(_ values: [Double]) -> [Double] {
+    guard values.count != base.count else { return values }
+    let area = base.count / values.count
+    return values.flatMap { [Double](repeating: $0, count: area) }
+  }
+
+  /// Values per channel or element as this polynomial has them, which may become one per element for them.
+  private mutating func aligned(_ values: [Double]) -> [Double] {
+    guard values.count != slope.count else { return values }
+    self = spread
+    return spread(values)
+  }
+
+  private mutating func aligned(_ other: Polynomial) -> Polynomial {
+    guard other.slope.count != slope.count else { return other }
+    self = spread
+    return other.spread
+  }
+
+  /// One value a channel where the elements of each have equal ones; nil elsewhere.
+  static func gathered(_ values: [Double], channels: Int) -> [Double]? {
+    let area = values.count / channels
+    for index in values.indices where values[index] != values[index / area * area] { return nil }
+    return (0..<channels).map { values[$0 * area] }
+  }
+
+  /// The same with coefficients of each channel, where there are such.
+  var gathered: Polynomial {
+    let channels = base.shape.channels
+    guard isPerElement, let square = Self.gathered(square, channels: channels),
+      let slope = Self.gathered(slope, channels: channels), let offset = Self.gathered(offset, channels: channels)
+    else { return self }
+    var result = self
+    (result.square, result.slope, result.offset) = (square, slope, offset)
     return result
   }
 }

@@ -30,7 +30,7 @@ extension Lowering {
     guard let base = (sides[0] ?? sides[1])?.base, sides[0] == nil || sides[1] == nil else {
       throw Refusal("it compares two hidden tensors", "compare their difference with a constant")
     }
-    func constant(_ index: Int) throws -> [Double] { try perChannel(try self.constant(node, index, "bound"), base) }
+    func constant(_ index: Int) throws -> [Double] { try coefficients(try self.constant(node, index, "bound"), base) }
     var difference: Polynomial
     if let left = sides[0] {
       difference = left
@@ -49,12 +49,19 @@ extension Lowering {
       throw Refusal("its condition is no comparison of a hidden tensor with constants", "compare with >= and constants")
     }
     let base = condition.polynomial.base
-    let yes = try perChannel(try constant(node, 1, "first choice"), base)
-    let no = try perChannel(try constant(node, 2, "second choice"), base)
+    let yes = try coefficients(try constant(node, 1, "first choice"), base)
+    let no = try coefficients(try constant(node, 2, "second choice"), base)
     let operand = try materialize(condition.polynomial, name: node.name + ".operand")
     var result = Polynomial(try append(.sign, node.name, [operand.node], operand.dims))
-    result.scale(by: zip(yes, no).map { (condition.isNegated ? $1 - $0 : $0 - $1) / 2 })
-    result.add(zip(yes, no).map { ($0 + $1) / 2 })
+    // Half the difference times the sign, and half the sum, of constants that may be per channel or per element.
+    let half = condition.isNegated ? -0.5 : 0.5
+    var difference = Polynomial(base)
+    difference.scale(by: 0)
+    difference.add(yes.map { half * $0 })
+    difference.add(no.map { -half * $0 })
+    result.scale(by: difference.offset)
+    result.add(yes.map { $0 / 2 })
+    result.add(no.map { $0 / 2 })
     return .polynomial(result)
   }
 }

@@ -3,7 +3,7 @@ import Networks
 extension Lowering {
   // MARK: Polynomials
 
-  /// The two operands of a binary operator: polynomials, and constants per channel of the other operand.
+  /// The two operands of a binary operator: polynomials, and constants per channel or element of the other operand.
   private enum Pair {
     case both(Polynomial, Polynomial)
     case right(Polynomial, [Double])
@@ -14,11 +14,11 @@ extension Lowering {
     guard node.inputs.count == 2 else { throw Refusal("it has \(node.inputs.count) operands") }
     if case .constant(let constant) = try value(node, 0) {
       let other = try polynomial(node, 1)
-      return .left(try perChannel(broadcast(node, constant, other.base), other.base), other)
+      return .left(try coefficients(broadcast(node, constant, other.base), other.base), other)
     }
     if case .constant(let constant) = try value(node, 1) {
       let other = try polynomial(node, 0)
-      return .right(other, try perChannel(broadcast(node, constant, other.base), other.base))
+      return .right(other, try coefficients(broadcast(node, constant, other.base), other.base))
     }
     return .both(try polynomial(node, 0), try polynomial(node, 1))
   }
@@ -123,7 +123,7 @@ extension Lowering {
 
   mutating func power(_ node: OperatorNode) throws -> Value {
     let base = try polynomial(node, 0)
-    let exponents = try perChannel(try constant(node, 1, "exponent"), base.base)
+    let exponents = try coefficients(try constant(node, 1, "exponent"), base.base)
     if exponents.allSatisfy({ $0 == 1 }) { return .polynomial(base) }
     guard exponents.allSatisfy({ $0 == 2 }), let square = base.times(base) else {
       throw Refusal("its exponent is not 2", "only squares of polynomials of degree one are computed")

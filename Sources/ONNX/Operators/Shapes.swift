@@ -37,6 +37,10 @@ extension Lowering {
       result.base.dims = dims
       return .polynomial(result)
     }
+    if let pending = pending?.gathered, pending.isPerElement, dims.count == 1 {
+      // The vector's elements are its channels: what reads it may take their factors up.
+      return .polynomial(try flattened(pending, name: node.name))
+    }
     return .tensor(try reshape(try tensor(node), to: dims, node.name))
   }
 
@@ -54,12 +58,8 @@ extension Lowering {
     let shape = SampleTensor.shape(dims)
     guard shape.count == source.count else { throw Refusal("it changes the number of elements") }
     if shape == source.shape { return SampleTensor(node: source.node, dims: dims) }
-    guard shape.height == 1, shape.width == 1 else {
-      throw Refusal(
-        "it makes a picture of \(shape.channels)x\(shape.height)x\(shape.width) of other axes",
-        "only flattening to a vector is computed")
-    }
-    return try append(.flatten, name, [source.node], dims)
+    let isVector = shape.height == 1 && shape.width == 1
+    return try append(isVector ? .flatten : .reshape(shape), name, [source.node], dims)
   }
 
   /// The dimensions that a reshape asks for: 0 copies an axis, -1 takes what is left.

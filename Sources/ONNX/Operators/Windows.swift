@@ -10,11 +10,11 @@ struct WindowAttributes {
   let kernel: [Int]
   let strides: [Int]
   let dilations: [Int]
-  /// Zeros before and behind, with what `auto_pad` and `ceil_mode` ask for.
+  /// Zeros before and behind, with what `auto_pad` asks for.
   let before: [Int]
   let behind: [Int]
-  /// Whether `ceil_mode` made the result larger.
-  let isEnlarged: Bool
+  /// What the last window covers behind them under `ceil_mode`.
+  let overhang: [Int]
   private let picture: [Int]
 
   /// Reads and checks the attributes.
@@ -53,7 +53,7 @@ struct WindowAttributes {
       }
     default: throw Refusal("its auto_pad is unknown")
     }
-    var enlarged = false
+    var overhang = [Int](repeating: 0, count: rank)
     if try node.flag("ceil_mode") {
       for axis in 0..<rank {
         let free = picture[axis] + pads[axis] + pads[rank + axis] - reach[axis]
@@ -61,20 +61,19 @@ struct WindowAttributes {
         guard free >= 0, free % strides[axis] != 0,
           (free / strides[axis] + 1) * strides[axis] < picture[axis] + pads[axis]
         else { continue }
-        pads[rank + axis] += strides[axis] - free % strides[axis]
-        enlarged = true
+        overhang[axis] = strides[axis] - free % strides[axis]
       }
     }
     self.kernel = kernel
     (before, behind) = (Array(pads[..<rank]), Array(pads[rank...]))
-    isEnlarged = enlarged
+    self.overhang = overhang
     self.picture = picture
   }
 
   /// Sides of the window, its gaps counted.
   private var reach: [Int] { zip(kernel, dilations).map { ($0 - 1) * $1 + 1 } }
 
-  /// The window in rows and columns, its gaps filled; a sequence has one row.
+  /// The window of a convolution in rows and columns, its gaps filled; a sequence has one row.
   var window: ConvolutionWindow {
     let last = kernel.count - 1
     let hasRows = kernel.count == 2
@@ -91,7 +90,7 @@ struct WindowAttributes {
     if sides.count == 2 { sides[0] += border.top + border.bottom }
     return try [channels]
       + sides.indices.map { axis in
-        let free = sides[axis] + before[axis] + behind[axis] - reach[axis]
+        let free = sides[axis] + before[axis] + behind[axis] + overhang[axis] - reach[axis]
         guard free >= 0 else { throw Refusal("its window of \(reach[axis]) exceeds a side of \(sides[axis])") }
         return free / strides[axis] + 1
       }
@@ -128,10 +127,15 @@ struct WindowAttributes {
     return result
   }
 
-  /// Kernel, stride and padding where all are alike in both directions and on all sides.
-  var square: (kernel: Int, stride: Int, padding: Int)? {
-    guard kernel.count == 2, dilations == [1, 1], window.isSquare else { return nil }
-    return (kernel[0], strides[0], before[0])
+  /// The window of a pooling in rows and columns; a sequence has one row.
+  var pooling: PoolingWindow {
+    func axis(_ index: Int) -> PoolingAxis {
+      PoolingAxis(
+        kernel: kernel[index], stride: strides[index], dilation: kernel[index] > 1 ? dilations[index] : 1,
+        before: before[index], behind: behind[index], overhang: overhang[index])
+    }
+    let last = kernel.count - 1
+    return PoolingWindow(rows: kernel.count == 2 ? axis(0) : PoolingAxis(kernel: 1), columns: axis(last))
   }
 }
 
@@ -140,33 +144,44 @@ extension Lowering {
 
   mutating func maxPool(_ node: OperatorNode) throws -> SampleTensor {
     let source = try tensor(node)
-    guard hasBatchAxis, source.dims.count == 3 else {
-      throw Refusal("maxima are taken over pictures, and its operand has \(source.dims.count) axes a sample")
+    guard hasBatchAxis, (2...3).contains(source.dims.count) else {
+      throw Refusal("maxima are taken over one or two axes, and its operand has \(source.dims.count) axes a sample")
     }
-    let (height, width) = (source.dims[1], source.dims[2])
+    let shape = source.shape
     if node.type == "GlobalMaxPool" {
-      guard height == width else {
-        throw Refusal("its picture of \(height)x\(width) is not square", "use square windows, or an average")
-      }
-      if height == 1 { return source }
-      return try append(
-        .maxPool(kernel: height, stride: height, padding: 0), node.name, [source.node], [source.dims[0], 1, 1])
+      if shape.height * shape.width == 1 { return source }
+      let window = PoolingWindow(
+        rows: PoolingAxis(kernel: shape.height, stride: shape.height),
+        columns: PoolingAxis(kernel: shape.width, stride: shape.width))
+      guard window.fits(shape) else { throw Refusal("its picture has a side of more than \(PoolingAxis.limit) pixels") }
+      let dims = [source.dims[0]] + [Int](repeating: 1, count: source.dims.count - 1)
+      return try append(.maximum(over: window), node.name, [source.node], dims)
     }
     guard try !node.flag("storage_order") else { throw Refusal("its indices are in column order") }
-    let geometry = try WindowAttributes(node, shape: nil, picture: [height, width])
+    let geometry = try WindowAttributes(node, shape: nil, picture: Array(source.dims.dropFirst()))
     let to = try geometry.output(channels: source.dims[0])
-    guard let square = geometry.square, square.padding < square.kernel else {
+    let window = try poolingWindow(geometry, shape)
+    guard window.meetsPicture(shape) else {
+      throw Refusal("a window holds no pixel of the picture", "choose padding and size so that every window does")
+    }
+    if window.taps > 1 { return try append(.maximum(over: window), node.name, [source.node], to) }
+    // A window of one pixel picks it: so does its mean.
+    let step = window.rows.stride
+    let picks =
+      window.columns.stride == step || shape.height == 1
+      ? Operation.subsamplePad(stride: window.columns.stride, before: 0, after: 0)
+      : .average(over: AveragingWindow(window, countsPadding: false))
+    return try append(picks, node.name, [source.node], to)
+  }
+
+  private func poolingWindow(_ geometry: WindowAttributes, _ shape: TensorShape) throws -> PoolingWindow {
+    let window = geometry.pooling
+    guard window.fits(shape) else {
       throw Refusal(
-        "its window is not square, is dilated, or is padded differently on its sides",
-        "use a square window with equal padding and a size that divides evenly")
+        "its window does not fit the picture, or its padding holds a whole window",
+        "choose less padding, or a smaller window")
     }
-    if square.kernel == 1 {
-      guard square.padding == 0 else { throw Refusal("its window of one pixel is padded") }
-      return try append(
-        .subsamplePad(stride: square.stride, before: 0, after: 0), node.name, [source.node], to)
-    }
-    return try append(
-      .maxPool(kernel: square.kernel, stride: square.stride, padding: square.padding), node.name, [source.node], to)
+    return window
   }
 
   // MARK: Averages
@@ -177,30 +192,18 @@ extension Lowering {
       throw Refusal("averages are taken over one or two axes")
     }
     let geometry = try WindowAttributes(node, shape: nil, picture: Array(source.dims.dropFirst()))
-    let isPadded = (geometry.before + geometry.behind).contains { $0 > 0 }
-    guard !geometry.isEnlarged, try !isPadded || node.flag("count_include_pad") else {
-      throw Refusal(
-        "its windows at the border divide by fewer pixels",
-        "set count_include_pad, or choose padding and size so that all windows lie inside the picture")
-    }
     let to = try geometry.output(channels: source.dims[0])
-    if let square = geometry.square, square.padding < square.kernel {
-      if square.kernel == source.dims[1], square.kernel == source.dims[2], square.padding == 0 {
-        return try append(.globalAveragePool, node.name, [source.node], to)
-      }
-      return try append(
-        .averagePool(kernel: square.kernel, stride: square.stride, padding: square.padding), node.name, [source.node],
-        to)
+    let window = try poolingWindow(geometry, source.shape)
+    if window.isUnpadded, to.dropFirst().allSatisfy({ $0 == 1 }), geometry.kernel == Array(source.dims.dropFirst()) {
+      return try append(.globalAveragePool, node.name, [source.node], to)
     }
-    // The mean over another window is a convolution of each channel with equal weights.
-    let taps = geometry.kernel.reduce(1, *)
-    let channels = source.dims[0]
-    let weights = DenseTensor(
-      [channels, 1] + geometry.kernel, floats: [Float](repeating: 1 / Float(taps), count: channels * taps))
-    let spec = ConvolutionSpec(outChannels: channels, window: geometry.window, groups: channels, bias: false)
-    let result = try append(.convolution(spec), node.name, [source.node], to)
-    parameters[result.node, .weight] = try geometry.dilated(weights)
-    return result
+    let counts = try window.isUnpadded || node.flag("count_include_pad")
+    let windows = AveragingWindow(window, countsPadding: counts)
+    let elements = windows.counts(on: source.shape)
+    guard (elements.rows + elements.columns).allSatisfy({ $0 > 0 }) else {
+      throw Refusal("a window has no element to be averaged", "choose padding and size so that every window has one")
+    }
+    return try append(.average(over: windows), node.name, [source.node], to)
   }
 
   mutating func globalAveragePool(_ node: OperatorNode) throws -> SampleTensor {

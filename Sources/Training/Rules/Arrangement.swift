@@ -1,30 +1,72 @@
-/// CHW to a vector in that order: `[C, N, H W]` becomes `[C H W, N]`.
-enum FlattenRule {
-  static var rule: Rule {
+import Rings
+
+/// The same elements under another shape: `[C, N, H W]` becomes `[C', N, H' W']` with `C' H' W' = C H W`.
+enum ReshapeRule {
+  static func rule(_ shape: TensorShape) -> Rule {
     Rule(
-      shape: { BatchShape(channels: $0[0].featureCount, samples: $0[0].samples) },
+      shape: {
+        precondition($0[0].featureCount == shape.count, "a reshape keeps the number of elements")
+        return BatchShape(
+          channels: shape.channels, samples: $0[0].samples, height: shape.height, width: shape.width)
+      },
       forward: { context in
-        let shape = context.inputs[0].shape
         let (x, y) = (context.inputs[0].pointer, context.output.pointer)
-        for channel in 0..<shape.channels {
-          for pixel in 0..<shape.pixels {
-            let out = y + (channel * shape.pixels + pixel) * shape.samples
-            let source = x + channel * shape.channelStride + pixel
-            for sample in 0..<shape.samples { out[sample] = source[sample * shape.pixels] }
-          }
-        }
+        visit(context.inputs[0].shape, context.output.shape) { from, into in y[into] = x[from] }
       },
       backward: { context in
         guard let target = context.addingTarget(0), let gradient = context.outputGradient else { return }
-        let shape = context.inputs[0].shape
-        for channel in 0..<shape.channels {
-          for pixel in 0..<shape.pixels {
-            let source = gradient.pointer + (channel * shape.pixels + pixel) * shape.samples
-            let out = target.pointer + channel * shape.channelStride + pixel
-            for sample in 0..<shape.samples { out[sample * shape.pixels] += source[sample] }
-          }
+        let (x, y) = (target.pointer, gradient.pointer)
+        visit(target.shape, gradient.shape) { from, into in x[from] += y[into] }
+      })
+  }
+
+  /// Calls `body(input index, output index)` for every element.
+  @inline(__always)
+  private static func visit(_ input: BatchShape, _ output: BatchShape, _ body: (Int, Int) -> Void) {
+    for feature in 0..<input.featureCount {
+      let (channel, pixel) = feature.quotientAndRemainder(dividingBy: input.pixels)
+      let (toChannel, toPixel) = feature.quotientAndRemainder(dividingBy: output.pixels)
+      let from = channel * input.channelStride + pixel
+      let into = toChannel * output.channelStride + toPixel
+      for sample in 0..<input.samples { body(from + sample * input.pixels, into + sample * output.pixels) }
+    }
+  }
+}
+
+/// One constant an element of a sample, in the order of CHW.
+enum OffsetRule {
+  static var rule: Rule {
+    Rule(
+      shape: { shapes in
+        precondition(shapes[1].count == shapes[0].featureCount, "an offset has one constant an element")
+        return shapes[0]
+      },
+      forward: { context in
+        let (x, b, y) = (context.inputs[0].pointer, context.inputs[1].pointer, context.output.pointer)
+        visit(context.output.shape) { y[$0] = x[$0] + b[$1] }
+      },
+      backward: { context in
+        let gradient = context.outputGradient!
+        let g = gradient.pointer
+        if let target = context.addingTarget(0) {
+          for index in 0..<gradient.count { target.pointer[index] += g[index] }
+        }
+        if let target = context.addingTarget(1) {
+          let b = target.pointer
+          visit(gradient.shape) { b[$1] += g[$0] }
         }
       })
+  }
+
+  /// Calls `body(index, index of the constant)` for every element.
+  @inline(__always)
+  private static func visit(_ shape: BatchShape, _ body: (Int, Int) -> Void) {
+    for channel in 0..<shape.channels {
+      for sample in 0..<shape.samples {
+        let start = channel * shape.channelStride + sample * shape.pixels
+        for pixel in 0..<shape.pixels { body(start + pixel, channel * shape.pixels + pixel) }
+      }
+    }
   }
 }
 

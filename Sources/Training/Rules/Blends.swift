@@ -1,3 +1,5 @@
+import Networks
+
 /// ReLU (or its clipped kin) and the quadratic side by side, weighed by `p`: one pass over the operand. A sixth input is
 /// what the quadratic reads in its place.
 enum BlendedActivationRule {
@@ -109,9 +111,9 @@ enum BlendedActivationRule {
 
 /// Maximum and mean over the same windows, weighed by `p`. Saves both.
 enum BlendedPoolRule {
-  static func rule(kernel: Int, stride: Int, padding: Int) -> Rule {
-    let maximum = MaxPoolRule.rule(kernel: kernel, stride: stride, padding: padding)
-    let mean = AveragePoolRule.rule(kernel: kernel, stride: stride, padding: padding)
+  static func rule(_ windows: AveragingWindow) -> Rule {
+    let maximum = MaxPoolRule.rule(windows.window)
+    let mean = AveragePoolRule.rule(windows)
     return Rule(
       shape: { shapes in
         precondition(shapes[1].count == 2, "two forms, two weights")

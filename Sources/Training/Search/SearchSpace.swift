@@ -12,7 +12,7 @@ public struct SearchSpace: Codable, Hashable, Sendable {
     public var name: String
     /// Whether it is a pooling.
     public var isPool: Bool
-    /// Comparisons that its first form takes in one sample: one an element, `k^2 - 1` a maximum over `k^2` pixels.
+    /// Comparisons that its first form takes in one sample: one an element, `k - 1` a maximum over `k` pixels.
     public var comparisons: Int
 
     /// The form of a choice, as latency tables call it.
@@ -47,9 +47,13 @@ public struct SearchSpace: Codable, Hashable, Sendable {
       switch node.operation {
       case .x2act:
         Layer(node: node.id, name: node.name, isPool: false, comparisons: shapes[node.id].count)
-      case .averagePool(let kernel, _, _) where pools && kernel >= 2:
-        Layer(
-          node: node.id, name: node.name, isPool: true, comparisons: shapes[node.id].count * (kernel * kernel - 1))
+      case .averagePool where pools:
+        node.operation.pooling.flatMap { window in
+          window.taps >= 2 && window.meetsPicture(shapes[node.inputs[0]])
+            ? Layer(
+              node: node.id, name: node.name, isPool: true, comparisons: shapes[node.id].count * (window.taps - 1))
+            : nil
+        }
       default: nil
       }
     }
@@ -63,7 +67,7 @@ public struct SearchSpace: Codable, Hashable, Sendable {
   /// The comparison in a node's place.
   func comparison(_ node: Int) -> Operation {
     switch polynomial.nodes[node].operation {
-    case .averagePool(let kernel, let stride, let padding): .maxPool(kernel: kernel, stride: stride, padding: padding)
+    case .averagePool: .maximum(over: polynomial.nodes[node].operation.pooling!)
     default: clip.isFinite ? .clippedRelu(upper: clip) : .relu
     }
   }

@@ -36,8 +36,11 @@ enum RingCases {
       let (a, b) = (source.words(shape.count, kind), source.words(shape.count, kind))
       let out = SecretWords(zeros: 4 * shape.count)
       func run<M: Modulus>(_ m: M.Type) {
+        let window = PoolingWindow(kernel: 3, stride: 2, padding: 1)
+        LocalOperations.sumPool(m, input: a.pointer, shape: shape, window: window, output: out.pointer)
         LocalOperations.sumPool(
-          m, input: a.pointer, shape: shape, kernel: 3, stride: 2, padding: 1, output: out.pointer)
+          m, input: a.pointer, shape: shape, window: window,
+          balance: PoolingBalance(window, on: shape, countsPadding: false), output: out.pointer)
         LocalOperations.globalSumPool(m, input: a.pointer, shape: shape, output: out.pointer)
         LocalOperations.add(m, a: a.pointer, b: b.pointer, count: shape.count, output: out.pointer)
         LocalOperations.add(
