@@ -143,7 +143,8 @@ let package = Package(
     tests(
       "DaemonsTests",
       [
-        "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer", "Programs",
+        "CZlib", "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer",
+        "Programs",
         "Randomness", "Rings", "Tracing", "Transport", logging,
       ],
       resources: [.copy("References")]),
