@@ -9,10 +9,11 @@ struct Check: ParsableCommand {
     discussion: """
       The twin computes in plain integers what the two parties compute together. The
       error is the largest difference of any output, as a share of the range that the
-      float network's outputs span over all samples. The command fails (exit code 1)
-      where it exceeds --threshold, where more labels change than
-      --allow-label-changes says, or where a value leaves its planned range. Files are
-      read as polympc infer reads them; a folder stands for the files in it.
+      float network's outputs span over all samples (of their magnitude, where all are
+      alike). The command fails (exit code 1) where it exceeds --threshold, where more
+      labels change than --allow-label-changes says, or where a value leaves its planned
+      range. Files are read as polympc infer reads them; a folder stands for the files
+      in it.
       With --expected the twin is also held against outputs that another program, such
       as onnxruntime, made of the same samples, in their order.
 
@@ -131,12 +132,20 @@ struct Check: ParsableCommand {
     }
     if let expected { compare(scores, expected, &account) }
     account.logitRange = max(high - low, 0)
-    account.relativeError = account.maximumError == 0 ? 0 : account.maximumError / max(account.logitRange, 1e-30)
+    account.relativeError = Self.share(account.maximumError, low, high)
     let others = account.expectedRelativeError ?? 0
     account.accepted =
       others <= threshold && (account.expectedLabelChanges ?? 0) <= allowLabelChanges
       && account.relativeError <= threshold && account.labelChanges <= allowLabelChanges && account.outOfRange == 0
     return account
+  }
+
+  /// An error as a share of the outputs' range, or of their magnitude where they differ by no more than floats round.
+  private static func share(_ error: Double, _ low: Double, _ high: Double) -> Double {
+    guard error > 0 else { return 0 }
+    let magnitude = max(abs(low), abs(high))
+    let range = high - low
+    return error / max(range > 1e-5 * magnitude ? range : magnitude, 1e-30)
   }
 
   /// The twin's outputs against another program's.
@@ -146,9 +155,8 @@ struct Check: ParsableCommand {
       zip(pair.0, pair.1).reduce(largest) { max($0, abs($1.0 - $1.1)) }
     }
     let all = expected.joined()
-    let range = (all.max() ?? 0) - (all.min() ?? 0)
     account.expectedError = error
-    account.expectedRelativeError = error == 0 ? 0 : error / max(range, 1e-30)
+    account.expectedRelativeError = Self.share(error, all.min() ?? 0, all.max() ?? 0)
     account.expectedLabelChanges = zip(scores, expected).count { label($0) != label($1) }
   }
 
