@@ -111,8 +111,13 @@ struct DataOwnerWalk {
   mutating func finish() throws { try compute(upTo: program.steps.count) }
 
   /// Gives the material away, one inference after the other.
-  func handOut(_ receive: (consuming DataOwnerMaterial) -> Void) {
-    for slot in slots { receive(slot.material.take()!) }
+  func handOut(_ receive: (consuming DataOwnerMaterial) throws -> Void) rethrows {
+    for slot in slots { try receive(slot.material.take()!) }
+  }
+
+  /// Shows the material that there is so far.
+  func offer(_ body: (Int, inout DataOwnerMaterial) throws -> Void) rethrows {
+    for (position, slot) in slots.enumerated() { try body(position, &slot.material!) }
   }
 
   // MARK: Tensors

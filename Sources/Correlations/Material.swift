@@ -87,6 +87,16 @@ public struct ModelOwnerMaterial: ~Copyable {
 
   init(serial: UInt64) { self.serial = serial }
 
+  /// Whether a part is there.
+  func holds(_ part: MaterialLayout.Part) -> Bool {
+    switch part.kind {
+    case .linear: linear[part.step] != nil
+    case .activation: activations[part.step] != nil
+    case .comparison: comparisons[ComparisonKey(step: part.step, stage: part.stage)] != nil
+    case .inputMask, .outputShare: false
+    }
+  }
+
   mutating func store(linear words: SecretWords, at step: Int) { linear[step] = words }
 
   mutating func store(_ material: consuming ModelOwnerActivationMaterial, at step: Int) {
@@ -124,6 +134,17 @@ public struct DataOwnerMaterial: ~Copyable {
   private var outputShare: SecretWords?
 
   init(serial: UInt64) { self.serial = serial }
+
+  /// Whether a part is there.
+  func holds(_ part: MaterialLayout.Part) -> Bool {
+    switch part.kind {
+    case .inputMask: inputMask != nil
+    case .linear: linear[part.step] != nil
+    case .activation: activations[part.step] != nil
+    case .comparison: comparisons[ComparisonKey(step: part.step, stage: part.stage)] != nil
+    case .outputShare: outputShare != nil
+    }
+  }
 
   mutating func store(inputMask words: SecretWords) { inputMask = words }
   mutating func store(outputShare words: SecretWords) { outputShare = words }

@@ -8,28 +8,33 @@ public enum Preparation {
   /// - Parameters:
   ///   - reverse: outsourced, the source of the reverse run, begun with `Program.reversed`.
   ///   - willPrepare: called with each step before its material is made.
-  ///   - receive: called once an inference, in the order of `serials`.
-  /// - Throws: what the source throws; then nothing of the bulk may be used.
+  ///   - didPrepare: called after each step with an inference's position in the bulk and its material so far: what is there is
+  ///     complete, and may be taken.
+  ///   - receive: called once an inference, in the order of `serials`, with what is left.
+  /// - Throws: what the source or a closure throws; then nothing of the bulk may be used.
   public static func modelOwner(
     program: Program, source: any ModelOwnerSource, serials: Range<UInt64>, reverse: (any DataOwnerSource)? = nil,
-    willPrepare: (Int) -> Void = { _ in }, receive: (consuming ModelOwnerMaterial) -> Void
+    willPrepare: (Int) -> Void = { _ in },
+    didPrepare: (Int, inout ModelOwnerMaterial) throws -> Void = { _, _ in },
+    receive: (consuming ModelOwnerMaterial) throws -> Void
   ) throws {
     precondition((reverse != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
     let slots = serials.map { Slot(ModelOwnerMaterial(serial: $0)) }
     try source.beginBulk(serials: serials)
     let waves = PreparationOrder(program).waves
-    try prepare(waves[0], program, source, slots, willPrepare)
+    // Outsourced, linear steps are complete after the reverse run only.
+    try prepare(waves[0], program, source, slots, willPrepare, reverse == nil ? didPrepare : { _, _ in })
     if let reverse { try Self.reverse(program, reverse, serials, slots) }
-    try prepare(waves[1], program, source, slots, willPrepare)
+    try prepare(waves[1], program, source, slots, willPrepare, didPrepare)
     try source.endBulk()
-    for slot in slots { receive(slot.material.take()!) }
+    for slot in slots { try receive(slot.material.take()!) }
   }
 
   /// A wave.
   private static func prepare(
     _ wave: [Int], _ program: Program, _ source: any ModelOwnerSource, _ slots: [Slot],
-    _ willPrepare: (Int) -> Void
+    _ willPrepare: (Int) -> Void, _ didPrepare: (Int, inout ModelOwnerMaterial) throws -> Void
   ) throws {
     for index in wave {
       willPrepare(index)
@@ -49,6 +54,7 @@ public enum Preparation {
       case .input, .sumPool, .globalSumPool, .add, .concatenate, .offset, .reshape, .subsamplePad, .changeRing, .output:
         break
       }
+      for (position, slot) in slots.enumerated() { try didPrepare(position, &slot.material!) }
     }
   }
 
@@ -82,11 +88,14 @@ public enum Preparation {
   /// - Parameters:
   ///   - server: outsourced, what else this server has.
   ///   - willPrepare: called with each step before its material is taken.
-  ///   - receive: called once an inference, in the order of `serials`.
-  /// - Throws: what the source throws; then nothing of the bulk may be used.
+  ///   - didPrepare: as at the model owner.
+  ///   - receive: called once an inference, in the order of `serials`, with what is left.
+  /// - Throws: what the source or a closure throws; then nothing of the bulk may be used.
   public static func dataOwner(
     program: Program, source: any DataOwnerSource, serials: Range<UInt64>, server: ServerOnePreparation? = nil,
-    willPrepare: (Int) -> Void = { _ in }, receive: (consuming DataOwnerMaterial) -> Void
+    willPrepare: (Int) -> Void = { _ in },
+    didPrepare: (Int, inout DataOwnerMaterial) throws -> Void = { _, _ in },
+    receive: (consuming DataOwnerMaterial) throws -> Void
   ) throws {
     precondition((server != nil) == (program.deployment == .outsourced), "an outsourced program needs both runs")
     try BulkLimits.check(serials.count, of: program)
@@ -99,13 +108,15 @@ public enum Preparation {
         case .collect(let step):
           willPrepare(step)
           try walk.collect(step)
+          // Outsourced, linear steps are complete after the reverse run only.
+          if number > 0 || server == nil { try walk.offer(didPrepare) }
         }
       }
       if number == 0, let server { try walk.reverse(server.reverse) }
     }
     try walk.finish()
     try source.endBulk()
-    walk.handOut(receive)
+    try walk.handOut(receive)
   }
 
   // A noncopyable value cannot be an element of an Array; a slot is.

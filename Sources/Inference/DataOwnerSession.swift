@@ -19,8 +19,8 @@ public final class DataOwnerSession {
   private let limits: SessionLimits
   private let comparisons: [Int: ComparisonSchedule]
   private let store: StoreSession?
-  /// Bytes of an inference's material.
-  private let rowBytes: Int
+  /// Bytes of an inference's material: here, at the model owner, and the larger of both.
+  private let rowBytes: (own: Int, peer: Int, larger: Int)
   private var pool = MaterialPool<DataOwnerMaterial>()
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
@@ -56,7 +56,9 @@ public final class DataOwnerSession {
     self.limits = limits
     try program.validate()
     comparisons = program.comparisonSchedules
-    rowBytes = DataOwnerMaterial.byteCount(program)
+    rowBytes = (
+      DataOwnerMaterial.byteCount(program), ModelOwnerMaterial.byteCount(program), SessionLimits.materialBytes(program)
+    )
     try source.begin(program: program)
     if let server { try server.reverse.begin(program: program.reversed, weights: server.share) }
   }
@@ -67,23 +69,22 @@ public final class DataOwnerSession {
   /// Inferences at hand in memory, which end with the session.
   public var pooled: Int { pool.count }
 
-  /// How many more inferences can be prepared: what memory or the store has room for.
+  /// Inferences whose material may be in memory at once.
+  private var capacity: Int { limits.capacity(of: rowBytes.larger) }
+
+  /// How many more inferences can be prepared: what memory or both stores have room for.
   public var room: Int {
-    guard let store else {
-      return max(0, limits.capacity(of: rowBytes) - pool.count)
-    }
-    return store.room / max(1, rowBytes)
+    guard let store else { return max(0, capacity - pool.count) }
+    return max(0, min(store.room / max(1, rowBytes.own), store.peerRoom / max(1, rowBytes.peer)))
   }
 
   /// Prepares inferences in advance, in bulks.
   ///
   /// - Parameter count: how many more.
-  /// - Throws: `TransportError`, `CorrelationError`, ``InferenceError``; after an error the session is over.
+  /// - Throws: `TransportError`, `CorrelationError`, ``InferenceError``, `StoreError`; after an error the session is over, but
+  ///   for ``InferenceError/storeFull(asked:held:limit:)`` and what a store refuses before anything is prepared.
   public func prepare(count: Int) throws {
-    guard !isEnded else { throw InferenceError.sessionEnded }
-    guard count >= 0, count <= room else {
-      throw InferenceError.storeFull(asked: count, held: prepared, limit: prepared + room)
-    }
+    try checkRoom(count)
     try guarded {
       let last = nextPrepared + UInt64(count)
       while nextPrepared < last {
@@ -92,28 +93,42 @@ public final class DataOwnerSession {
     }
   }
 
+  /// Why there is no ``room``, for people.
+  public var refusal: String {
+    guard let store else { return "\(InferenceError.storeFull(asked: 1, held: prepared, limit: prepared))" }
+    return "\(store.refusal(of: 1, rowBytes: rowBytes.own, peerRowBytes: rowBytes.peer))"
+  }
+
+  /// Checks that there is room for so many inferences more.
+  /// - Throws: as ``prepare(count:)``.
+  public func checkRoom(_ count: Int) throws {
+    guard !isEnded else { throw InferenceError.sessionEnded }
+    // What the model owner said last may be old.
+    if let store, count > room { try guarded { try store.refreshPeerRoom() } }
+    guard count < 0 || count > room else { return }
+    guard let store, count > 0 else {
+      throw InferenceError.storeFull(asked: count, held: prepared, limit: prepared + room)
+    }
+    throw store.refusal(of: count, rowBytes: rowBytes.own, peerRowBytes: rowBytes.peer)
+  }
+
   /// Inferences that are prepared together: the limit's number, or what its bytes of material allow.
-  public var bulk: Int { limits.count(limits.bulk, of: rowBytes) }
+  public var bulk: Int { limits.count(limits.bulk, of: rowBytes.larger) }
 
   private func prepareBulk(_ serials: Range<UInt64>) throws {
     let range = SerialRange(serials)
+    let rows = try store.map { try BulkRows($0, serials: serials, encoder: MaterialEncoder(dataOwner: program)) }
     observer?.begin(.preparation(inferences: serials.count))
     try channel.send(.prepare, range.bytes)
-    var failure: (any Error)?
     let part = server.map { ServerOnePreparation(reverse: $0.reverse, activations: $0.share.activations) }
     try Preparation.dataOwner(
       program: program, source: source, serials: serials, server: part,
-      willPrepare: { observer?.prepares(step: $0) }
+      willPrepare: { observer?.prepares(step: $0) }, didPrepare: { try rows?.fill($0, &$1) }
     ) { material in
-      let serial = material.serial
-      guard let store else {
-        pool.add(material, serial: serial)
-        nextPooled = serial + 1
-        return
-      }
-      do { try store.add(try material.encoded(program), serial: serial) } catch { failure = failure ?? error }
+      if let rows { return try rows.finish(material) }
+      nextPooled = material.serial + 1
+      pool.add(material, serial: nextPooled - 1)
     }
-    if let failure { throw failure }
     nextPrepared = serials.upperBound
     guard try channel.receive(.prepared, byteCount: SerialRange.byteCount) == range.bytes else {
       throw CorrelationError.unexpectedAnswer(what: "the range that the model owner prepared")
@@ -123,7 +138,8 @@ public final class DataOwnerSession {
     statistics.prepared += serials.count
   }
 
-  /// Runs one query. Material that is missing is prepared first.
+  /// Runs one query, or several after each other where memory does not hold the material of all samples at once
+  /// (``SessionLimits/preparedBytes``). Material that is missing is prepared first.
   ///
   /// - Parameter samples: fixed-point inputs, CHW, one array a sample.
   /// - Returns: fixed-point results, one array a sample.
@@ -135,8 +151,13 @@ public final class DataOwnerSession {
     for (index, sample) in samples.enumerated() where sample.count != program.input.shape.count {
       throw InferenceError.wrongInputSize(sample: index, found: sample.count, expected: program.input.shape.count)
     }
-    try provide(samples.count)
-    return try guarded { try ask(samples) }
+    var results: [[Int64]] = []
+    for first in stride(from: 0, to: samples.count, by: capacity) {
+      let part = samples[first..<min(first + capacity, samples.count)]
+      try provide(part.count)
+      results += try guarded { try ask(Array(part)) }
+    }
+    return results
   }
 
   /// Runs one query on shares, outsourced. Material that is missing is prepared first.
@@ -152,6 +173,7 @@ public final class DataOwnerSession {
     for (index, share) in shares.enumerated() where share.count != program.input.shape.count {
       throw InferenceError.wrongInputSize(sample: index, found: share.count, expected: program.input.shape.count)
     }
+    guard shares.count <= capacity else { throw InferenceError.invalidBatch(count: shares.count, limit: capacity) }
     try provide(shares.count)
     guard let output = try guarded({ try ask(shares, name) }) else { throw InferenceError.shareMissing }
     return output
@@ -197,7 +219,7 @@ public final class DataOwnerSession {
 
   /// While queries come without a pause, leases grow, so that few of them wait for a disk.
   private var leaseSize: Int {
-    let row = max(1, rowBytes)
+    let row = max(1, rowBytes.larger)
     let most = max(limits.lease, min(limits.maximumLease, limits.burstBytes / row))
     return limits.count(min(most, limits.lease * burst), of: row)
   }
@@ -207,8 +229,10 @@ public final class DataOwnerSession {
     let size = max(wanted, leaseSize)
     guard let store, pool.count < size else { return }
     observer?.begin(.lease)
-    for bytes in try store.lease(size - pool.count) {
-      pool.add(try DataOwnerMaterial.decode(bytes, program: program, serial: nextPooled), serial: nextPooled)
+    for row in try store.lease(size - pool.count) {
+      let material = try DataOwnerMaterial.decode(
+        program: program, serial: nextPooled, byteCount: row.byteCount, from: row.read)
+      pool.add(material, serial: nextPooled)
       nextPooled += 1
     }
     observer?.end()

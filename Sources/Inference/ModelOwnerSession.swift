@@ -18,7 +18,7 @@ public final class ModelOwnerSession {
   private let workspace = LinearWorkspace()
   private var pool = MaterialPool<ModelOwnerMaterial>()
   private let store: StoreSession?
-  /// Bytes of an inference's material.
+  /// The larger of both parties' bytes of an inference's material.
   private let rowBytes: Int
   private var nextPrepared: UInt64 = 0
   // Numbers in the pool: with a store, given as rows are leased; else, as inferences are prepared.
@@ -44,7 +44,7 @@ public final class ModelOwnerSession {
     self.source = source
     self.store = store
     self.limits = limits
-    rowBytes = ModelOwnerMaterial.byteCount(model.program)
+    rowBytes = SessionLimits.materialBytes(model.program)
   }
 
   /// Inferences prepared and not used, in memory and in the store.
@@ -88,36 +88,28 @@ public final class ModelOwnerSession {
     }
   }
 
-  /// Inferences that may lie prepared in memory. The data owner, whose limits decide, has the more material in most programs;
-  /// twice its share of memory is room enough.
-  private var capacity: Int { limits.capacity(of: rowBytes / 2) }
-
   private func prepare(_ range: SerialRange) throws {
     guard range.serials.lowerBound == nextPrepared else {
       throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: nextPrepared)
     }
-    let room =
-      store.map { $0.room / max(1, rowBytes) }
-      ?? capacity - pool.count
-    guard range.serials.count <= room else {
-      throw InferenceError.storeFull(asked: range.serials.count, held: prepared, limit: prepared + max(0, room))
+    // The data owner's limits are the same.
+    let capacity = limits.capacity(of: rowBytes)
+    guard store != nil || range.serials.count <= capacity - pool.count else {
+      throw InferenceError.storeFull(asked: range.serials.count, held: pool.count, limit: capacity)
     }
     let program = model.program
+    let rows = try store.map {
+      try BulkRows($0, serials: range.serials, encoder: MaterialEncoder(modelOwner: program))
+    }
     observer?.begin(.preparation(inferences: range.serials.count))
-    var failure: (any Error)?
     try Preparation.modelOwner(
       program: program, source: source, serials: range.serials, reverse: server?.reverse,
-      willPrepare: { observer?.prepares(step: $0) }
+      willPrepare: { observer?.prepares(step: $0) }, didPrepare: { try rows?.fill($0, &$1) }
     ) { material in
-      let serial = material.serial
-      guard let store else {
-        pool.add(material, serial: serial)
-        nextPooled = serial + 1
-        return
-      }
-      do { try store.add(try material.encoded(program), serial: serial) } catch { failure = failure ?? error }
+      if let rows { return try rows.finish(material) }
+      nextPooled = material.serial + 1
+      pool.add(material, serial: nextPooled - 1)
     }
-    if let failure { throw failure }
     nextPrepared = range.serials.upperBound
     statistics.prepared += range.serials.count
     try channel.send(.prepared, range.bytes)
@@ -128,8 +120,12 @@ public final class ModelOwnerSession {
   /// Gives rows to the pool once their deletion is committed.
   private func lease(_ header: [UInt8]) throws {
     observer?.begin(.lease)
-    for bytes in try store!.answerLease(header) {
-      pool.add(try ModelOwnerMaterial.decode(bytes, program: model.program, serial: nextPooled), serial: nextPooled)
+    // What a data owner with the same limits holds at most.
+    let room = max(0, limits.leased(of: rowBytes) - pool.count)
+    for row in try store!.answerLease(header, limit: room) {
+      let material = try ModelOwnerMaterial.decode(
+        program: model.program, serial: nextPooled, byteCount: row.byteCount, from: row.read)
+      pool.add(material, serial: nextPooled)
       nextPooled += 1
     }
     observer?.end()

@@ -1,10 +1,14 @@
-/// Bounds of one session.
+import Correlations
+public import Programs
+
+/// Bounds of one session. Bytes of material are those of the party that has more of it, so that both bound alike.
 public struct SessionLimits: Sendable {
   /// Samples that one query may carry.
   public var maximumBatch = 256
   /// Inferences that may lie prepared in memory.
   public var maximumPrepared = 1024
-  /// Bytes of material that may lie prepared in memory, where no store takes it; one inference is always allowed.
+  /// Bytes of material that may lie prepared in memory, where no store takes it, or that one query may use at once; one
+  /// inference is always allowed.
   public var preparedBytes = 512 << 20
   /// Inferences prepared together, layer by layer: more cost memory, fewer repeat the work that a bulk shares.
   public var bulk = 8
@@ -20,8 +24,16 @@ public struct SessionLimits: Sendable {
   /// The defaults.
   public init() {}
 
+  /// Bytes of one inference's material at the party that has more of it.
+  public static func materialBytes(_ program: Program) -> Int {
+    max(ModelOwnerMaterial.byteCount(program), DataOwnerMaterial.byteCount(program))
+  }
+
   /// Inferences that may lie prepared in memory, of so many bytes each.
   func capacity(of bytes: Int) -> Int { max(1, min(maximumPrepared, preparedBytes / max(1, bytes))) }
+
+  /// Inferences that may be leased into memory, of so many bytes each.
+  func leased(of bytes: Int) -> Int { max(capacity(of: bytes), count(maximumLease, of: bytes)) }
 
   /// How many of `count` inferences stay within ``materialBytes``; at least one.
   func count(_ count: Int, of bytes: Int) -> Int { max(1, min(count, materialBytes / max(1, bytes))) }

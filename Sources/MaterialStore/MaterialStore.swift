@@ -6,13 +6,13 @@ internal import Synchronization
 
 /// Prepared material on disk: one SQLite file a party, one process at a time, rules in Protocols/store/spec.md.
 ///
-/// A row is the material of one inference, encrypted under a key of its own that is erased when the row is taken. Every
-/// method that changes the file is one transaction with `synchronous=FULL`: when it returned, the change has happened, also
-/// after a loss of power. Thread-safe.
+/// A row is the material of one inference, encrypted under a key of its own that is erased when the row is taken; it lies in
+/// pieces, so that no more than one of them is in memory while it is written. Every method that changes the file is one
+/// transaction with `synchronous=FULL`: when it returned, the change has happened, also after a loss of power. Thread-safe.
 public final class MaterialStore: Sendable {
-  static let version = 1
-  /// Bytes that one row may hold: SQLite's default limit of a blob, 10^9, with room for the rest of the row.
-  static let maximumRow = 999_000_000
+  static let version = 2
+  /// Bytes of a piece, the last one of a row excepted. LOCAL: a file may hold rows of other sizes of pieces.
+  static let pieceBytes = 16 << 20
 
   /// Where it lies.
   public let path: String
@@ -24,15 +24,20 @@ public final class MaterialStore: Sendable {
   public let generation: UInt64
   /// Names this start; never stored.
   public let boot: Digest32
+  /// See ``pieceBytes``.
+  let pieceBytes: Int
 
   struct Stock {
+    /// Of rows in the file.
     var bytes = 0
+    /// Of rows that will be in it.
+    var reserved = 0
     var ready: [Digest32: Int] = [:]
   }
 
   private let database: DatabaseQueue
   private let lock: StoreLock
-  private let randomness: any RandomByteSource & Sendable
+  let randomness: any RandomByteSource & Sendable
   /// What the rows add up to after the last transaction, so that no query of a session asks the file.
   private let stock = Mutex(Stock())
 
@@ -42,9 +47,19 @@ public final class MaterialStore: Sendable {
   ///   - path: the file; its folder must exist. The file and its lock are readable by the owner only.
   ///   - limit: bytes of material.
   /// - Throws: ``StoreError``
-  public init(path: String, limit: Int, randomness: any RandomByteSource & Sendable = SystemRandom()) throws {
+  public convenience init(
+    path: String, limit: Int, randomness: any RandomByteSource & Sendable = SystemRandom()
+  ) throws {
+    try self.init(path: path, limit: limit, pieceBytes: Self.pieceBytes, randomness: randomness)
+  }
+
+  init(
+    path: String, limit: Int, pieceBytes: Int, randomness: any RandomByteSource & Sendable = SystemRandom()
+  ) throws {
+    precondition(pieceBytes > 0)
     self.path = path
     self.limit = limit
+    self.pieceBytes = pieceBytes
     self.randomness = randomness
     lock = try StoreLock(path: path + ".lock")
     boot = Digest32(bytes: randomness.bytes(32))!
@@ -93,10 +108,11 @@ public final class MaterialStore: Sendable {
           CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), store BLOB NOT NULL, generation INTEGER NOT NULL);
           CREATE TABLE peers (peer BLOB PRIMARY KEY, store BLOB NOT NULL, generation INTEGER NOT NULL, boot BLOB NOT NULL);
           CREATE TABLE rows (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, peer BLOB NOT NULL,
-            binding BLOB NOT NULL, ready INTEGER NOT NULL, size INTEGER NOT NULL, secret BLOB NOT NULL, digest BLOB NOT NULL);
-          CREATE TABLE payloads (key BLOB PRIMARY KEY, data BLOB NOT NULL);
+            binding BLOB NOT NULL, ready INTEGER NOT NULL, size INTEGER NOT NULL, secret BLOB NOT NULL);
+          CREATE TABLE pieces (row INTEGER NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL,
+            PRIMARY KEY (row, position));
           CREATE INDEX stock ON rows (binding, ready, number, size);
-          PRAGMA user_version = 1;
+          PRAGMA user_version = \(version);
           """)
       try database.execute(sql: "INSERT INTO meta VALUES (1, ?, 0)", arguments: [Data(fresh.bytes)])
     }
@@ -121,7 +137,7 @@ public final class MaterialStore: Sendable {
   func write<Result>(_ body: (Database) throws -> Result) throws -> Result {
     try Self.reporting(path) {
       let (result, found) = try database.write { (try body($0), try Self.count($0)) }
-      stock.withLock { $0 = found }
+      stock.withLock { ($0.bytes, $0.ready) = (found.bytes, found.ready) }
       return result
     }
   }
@@ -141,12 +157,12 @@ public final class MaterialStore: Sendable {
     return stock
   }
 
-  /// Deletes rows: their keys are overwritten with zeros, which is what makes their payloads unreadable; those pages are
+  /// Deletes rows: their keys are overwritten with zeros, which is what makes their pieces unreadable; those pages are
   /// only set free, since overwriting them too would write all material a third time.
   static func delete(_ database: Database, where condition: String, _ arguments: StatementArguments = []) throws {
     try database.execute(sql: "PRAGMA secure_delete = OFF")
     try database.execute(
-      sql: "DELETE FROM payloads WHERE key IN (SELECT key FROM rows WHERE \(condition))", arguments: arguments)
+      sql: "DELETE FROM pieces WHERE row IN (SELECT number FROM rows WHERE \(condition))", arguments: arguments)
     try database.execute(sql: "PRAGMA secure_delete = ON")
     try database.execute(sql: "DELETE FROM rows WHERE \(condition)", arguments: arguments)
   }
@@ -162,121 +178,25 @@ public final class MaterialStore: Sendable {
   /// Bytes of material it holds.
   public var heldBytes: Int { stock.withLock { $0.bytes } }
 
-  // MARK: Rows
+  /// Bytes of material it still takes: the limit less what it holds and what is being prepared.
+  public var room: Int { stock.withLock { max(0, limit - $0.bytes - $0.reserved) } }
 
-  /// Adds material that is not ready yet.
-  /// - Throws: ``StoreError/full(needed:held:limit:)`` before anything is written.
-  func add(key: Digest32, peer: Digest32, binding: Digest32, material: SecretBytes) throws {
-    guard material.count <= Self.maximumRow else {
-      throw StoreError.rowTooLarge(bytes: material.count, limit: Self.maximumRow)
-    }
-    let secret = SecretKey(count: 16, from: randomness)
-    let data = Self.encrypted(material, secret)
-    let digest = Self.digest(data)
-    try write { database in
-      let held = try Int.fetchOne(database, sql: "SELECT COALESCE(SUM(size), 0) FROM rows") ?? 0
-      guard held + material.count <= limit else {
-        throw StoreError.full(needed: material.count, held: held, limit: limit)
-      }
-      try database.execute(
-        sql: "INSERT INTO rows (key, peer, binding, ready, size, secret, digest) VALUES (?, ?, ?, 0, ?, ?, ?)",
-        arguments: [
-          Data(key.bytes), Data(peer.bytes), Data(binding.bytes), material.count, secret.withUnsafeBytes { Data($0) },
-          Data(digest.bytes),
-        ])
-      try database.execute(sql: "INSERT INTO payloads VALUES (?, ?)", arguments: [Data(key.bytes), data])
+  /// Checks that rows of a size can be kept at all.
+  /// - Throws: ``StoreError/rowTooLarge(bytes:limit:)``
+  public func check(rowBytes: Int) throws {
+    guard rowBytes <= limit else { throw StoreError.rowTooLarge(bytes: rowBytes, limit: limit) }
+  }
+
+  /// Keeps room for a row before its material is made; ``release(_:)`` gives it back.
+  /// - Throws: ``StoreError``
+  func reserve(_ bytes: Int) throws {
+    try check(rowBytes: bytes)
+    try stock.withLock {
+      let held = $0.bytes + $0.reserved
+      guard held + bytes <= limit else { throw StoreError.full(needed: bytes, held: held, limit: limit) }
+      $0.reserved += bytes
     }
   }
 
-  /// Makes rows ready.
-  func finish(_ keys: [Digest32]) throws {
-    try write { database in
-      for key in keys {
-        try database.execute(sql: "UPDATE rows SET ready = 1 WHERE key = ?", arguments: [Data(key.bytes)])
-      }
-    }
-  }
-
-  /// Keys that are ready, in the order in which they were made.
-  func readyKeys(_ binding: Digest32, limit: Int = .max) throws -> [Digest32] {
-    try read { database in
-      try Data.fetchAll(
-        database, sql: "SELECT key FROM rows WHERE binding = ? AND ready = 1 ORDER BY number LIMIT ?",
-        arguments: [Data(binding.bytes), limit]
-      ).compactMap { Digest32(bytes: [UInt8]($0)) }
-    }
-  }
-
-  /// Takes rows of a binding out: when this returns they are gone from the file, and only the result has them. Rows that
-  /// are not there, not ready, or another binding's give nil and stay.
-  /// - Throws: ``StoreError/unusable(path:reason:)``; rows that were found damaged are gone too.
-  func take(_ keys: [Digest32], binding: Digest32) throws -> [SecretBytes?] {
-    let found = try write { database in
-      try keys.map { key -> (data: Data, secret: SecretKey, digest: Digest32?)? in
-        let name = Data(key.bytes)
-        guard
-          let row = try Row.fetchOne(
-            database, sql: "SELECT secret, digest FROM rows WHERE key = ? AND binding = ? AND ready = 1",
-            arguments: [name, Data(binding.bytes)])
-        else { return nil }
-        let data = try Data.fetchOne(database, sql: "SELECT data FROM payloads WHERE key = ?", arguments: [name])
-        try Self.delete(database, where: "key = ?", [name])
-        return (data ?? Data(), SecretKey(bytes: row["secret"] as Data), Digest32(bytes: row["digest"] as Data))
-      }
-    }
-    return try found.map { entry in
-      guard let entry else { return nil }
-      guard entry.secret.count == 16, Self.digest(entry.data) == entry.digest else {
-        throw StoreError.unusable(
-          path: path, reason: "a row is damaged; delete the file, and what it held is made anew")
-      }
-      return Self.decrypted(entry.data, entry.secret)
-    }
-  }
-
-  /// Deletes rows without reading them.
-  func burn(_ keys: [Digest32]) throws {
-    guard !keys.isEmpty else { return }
-    try write { database in for key in keys { try Self.delete(database, where: "key = ?", [Data(key.bytes)]) } }
-  }
-}
-
-// MARK: Encryption of rows
-
-extension MaterialStore {
-  /// AES-128 in counter mode under a key that serves this row only.
-  private static func encrypted(_ material: SecretBytes, _ key: SecretKey) -> Data {
-    var data = Data(count: material.count)
-    data.withUnsafeMutableBytes { out in
-      StreamGenerator(key: key).fill(out)
-      exclusiveOr(out, UnsafeRawBufferPointer(material.buffer))
-    }
-    withExtendedLifetime(material) {}
-    return data
-  }
-
-  private static func decrypted(_ data: Data, _ key: SecretKey) -> SecretBytes {
-    let out = SecretBytes(uninitialized: data.count)
-    StreamGenerator(key: key).fill(UnsafeMutableRawBufferPointer(out.buffer))
-    data.withUnsafeBytes { exclusiveOr(UnsafeMutableRawBufferPointer(out.buffer), $0) }
-    return out
-  }
-
-  private static func exclusiveOr(_ out: UnsafeMutableRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {
-    precondition(out.count == bytes.count, "two lengths")
-    guard let to = out.baseAddress, let from = bytes.baseAddress else { return }
-    let words = out.count / 8
-    for index in 0..<words {
-      let word = to.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)
-      to.storeBytes(
-        of: word ^ from.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self), toByteOffset: 8 * index,
-        as: UInt64.self)
-    }
-    for index in 8 * words..<out.count {
-      let byte = to.load(fromByteOffset: index, as: UInt8.self) ^ from.load(fromByteOffset: index, as: UInt8.self)
-      to.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
-    }
-  }
-
-  private static func digest(_ data: Data) -> Digest32 { data.withUnsafeBytes { Digest32.sha256($0) } }
+  func release(_ bytes: Int) { stock.withLock { $0.reserved -= bytes } }
 }

@@ -8,10 +8,20 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
   case version(path: String, found: Int, supported: Int)
   /// The limit would be passed.
   case full(needed: Int, held: Int, limit: Int)
-  /// The material of one inference is larger than a row can be.
+  /// The material of one inference is more than the store may hold.
   case rowTooLarge(bytes: Int, limit: Int)
+  /// The model owner's store would pass its limit.
+  case peerFull(needed: Int, room: Int)
   /// The peer's message does not fit.
   case peer(reason: String)
+
+  /// Whether a store had no room, which was found before anything was prepared: a session goes on.
+  public var isRefusal: Bool {
+    switch self {
+    case .full, .peerFull, .rowTooLarge: true
+    case .inUse, .unusable, .version, .peer: false
+    }
+  }
 
   /// A sentence for people.
   public var description: String {
@@ -22,10 +32,14 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
       "The store \(path) has format version \(found), and this build writes version \(supported): delete it, and what it "
         + "holds is prepared anew."
     case .full(let needed, let held, let limit):
-      "The store would grow from \(held) by \(needed) bytes beyond its limit of \(limit); use some of it or raise store.limit."
+      "The store would grow from \(held) by \(needed) bytes beyond its limit of \(limit); use some of it or raise "
+        + "store.limit (--store-limit)."
+    case .peerFull(let needed, let room):
+      "The model owner's store has room for \(room) bytes, and \(needed) were to be prepared; use some of what it holds, or "
+        + "have its store.limit (--store-limit) raised."
     case .rowTooLarge(let bytes, let limit):
-      "The material of one inference has \(bytes) bytes, and a row of a store holds at most \(limit): run both parties "
-        + "without a store."
+      "The material of one inference takes \(bytes) bytes, and the store may hold \(limit): raise store.limit "
+        + "(--store-limit) to \((bytes + 1 << 20 - 1) >> 20) mebibytes or more at this party, or run both without a store."
     case .peer(let reason): "The peer's store does not follow the protocol: \(reason)."
     }
   }

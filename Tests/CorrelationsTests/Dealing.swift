@@ -174,6 +174,16 @@ final class RecordingDataOwner: DataOwnerSource {
   func end() { base.end() }
 }
 
+/// Material as it was written for a store.
+private final class Encoded {
+  var encoder: MaterialEncoder
+  var bytes: [UInt8] = []
+  /// Steps after which something was written.
+  var calls = 0
+
+  init(_ encoder: MaterialEncoder) { self.encoder = encoder }
+}
+
 /// Both parties and a seeded dealer; one bulk for each count.
 struct Dealing {
   static let session = Digest32.sha256(Array("dealing".utf8))
@@ -191,13 +201,6 @@ struct Dealing {
     return DealerServer(
       secret: SecretKey(bytes: [UInt8](repeating: 9, count: 16)), random: StreamGenerator(publicSeed: dealerSeed),
       limits: limits)
-  }
-
-  private static func bytes(_ body: () throws -> SecretBytes) -> SecretBytes {
-    do { return try body() } catch {
-      Issue.record("\(error)")
-      return SecretBytes(zeros: 0)
-    }
   }
 
   func run(_ bulks: [Int], server: DealerServer = Dealing.server()) throws -> (model: [Bulk], data: [Bulk]) {
@@ -219,17 +222,31 @@ struct Dealing {
         try source.begin(program: program, weights: weights)
         return try ranges.map { serials in
           source.bulk = Bulk()
-          try Preparation.modelOwner(program: program, source: source, serials: serials) { material in
-            let serial = material.serial
-            guard let bytes = try? material.encoded(program) else {
-              Issue.record("no part was taken before")
-              return
+          let taken = serials.map { _ in Encoded(MaterialEncoder(modelOwner: program)) }
+          try Preparation.modelOwner(
+            program: program, source: source, serials: serials,
+            didPrepare: { position, material in
+              let row = taken[position]
+              let before = row.bytes.count
+              try row.encoder.encode(&material) { row.bytes += $0 }
+              row.calls += row.bytes.count > before ? 1 : 0
             }
-            #expect(bytes.count == ModelOwnerMaterial.byteCount(program))
-            let again = Self.bytes {
-              try ModelOwnerMaterial.decode(bytes, program: program, serial: serial).encoded(program)
+          ) { material in
+            var left = material
+            let row = taken[Int(left.serial - serials.lowerBound)]
+            try row.encoder.encode(&left) { row.bytes += $0 }
+          }
+          for (serial, all) in zip(serials, taken) {
+            #expect(all.encoder.isComplete && all.bytes.count == ModelOwnerMaterial.byteCount(program))
+            #expect(all.calls == PreparationOrder(program).waves.flatMap { $0 }.count, "material is taken step by step")
+            let again = Encoded(MaterialEncoder(modelOwner: program))
+            var rest = all.bytes[...]
+            var material = try ModelOwnerMaterial.decode(program: program, serial: serial, byteCount: rest.count) {
+              $0.copyBytes(from: rest.prefix($0.count))
+              rest = rest.dropFirst($0.count)
             }
-            #expect(again.array() == bytes.array(), "material that a store gives back")
+            try again.encoder.encode(&material) { again.bytes += $0 }
+            #expect(again.bytes == all.bytes && rest.isEmpty, "material that a store gives back")
           }
           return source.bulk
         }
@@ -241,17 +258,32 @@ struct Dealing {
         try source.begin(program: program)
         let bulks = try ranges.map { serials in
           source.bulk = Bulk()
-          try Preparation.dataOwner(program: program, source: source, serials: serials) { material in
-            let serial = material.serial
-            guard let bytes = try? material.encoded(program) else {
-              Issue.record("no part was taken before")
-              return
+          let taken = serials.map { _ in Encoded(MaterialEncoder(dataOwner: program)) }
+          try Preparation.dataOwner(
+            program: program, source: source, serials: serials,
+            didPrepare: { position, material in
+              let row = taken[position]
+              let before = row.bytes.count
+              try row.encoder.encode(&material) { row.bytes += $0 }
+              row.calls += row.bytes.count > before ? 1 : 0
             }
-            #expect(bytes.count == DataOwnerMaterial.byteCount(program))
-            let again = Self.bytes {
-              try DataOwnerMaterial.decode(bytes, program: program, serial: serial).encoded(program)
+          ) { material in
+            var left = material
+            let row = taken[Int(left.serial - serials.lowerBound)]
+            try row.encoder.encode(&left) { row.bytes += $0 }
+          }
+          for (serial, all) in zip(serials, taken) {
+            #expect(all.encoder.isComplete && all.bytes.count == DataOwnerMaterial.byteCount(program))
+            // The input's mask comes with the first linear step.
+            #expect(all.calls == 1 + PreparationOrder(program).waves[1].count, "material is taken step by step")
+            let again = Encoded(MaterialEncoder(dataOwner: program))
+            var rest = all.bytes[...]
+            var material = try DataOwnerMaterial.decode(program: program, serial: serial, byteCount: rest.count) {
+              $0.copyBytes(from: rest.prefix($0.count))
+              rest = rest.dropFirst($0.count)
             }
-            #expect(again.array() == bytes.array(), "material that a store gives back")
+            try again.encoder.encode(&material) { again.bytes += $0 }
+            #expect(again.bytes == all.bytes && rest.isEmpty, "material that a store gives back")
           }
           return source.bulk
         }

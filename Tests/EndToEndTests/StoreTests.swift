@@ -4,7 +4,7 @@ import Testing
 
 extension Site {
   /// A model owner that prepares with lattices and keeps material in a store.
-  func startStoringModelOwner(port: UInt16 = 0) throws -> DaemonProcess {
+  func startStoringModelOwner(port: UInt16 = 0, limit: Int = 64) throws -> DaemonProcess {
     try write(
       """
       role: model-owner
@@ -12,7 +12,7 @@ extension Site {
       model: tiny.model
       listen: 127.0.0.1:\(port)
       peers: ["\(try fingerprint("data-owner"))"]
-      store: {path: model.store, limit: 64}
+      store: {path: model.store, limit: \(limit)}
       timeouts: {handshake: 30, message: 30}
       admin: off
       log: {level: debug}
@@ -21,7 +21,9 @@ extension Site {
     return try start("model-owner", ["party", "--config", "model-owner.yaml"])
   }
 
-  func startStoringDataOwner(peer: UInt16, sessions: Int = 1, level: Int = 8) throws -> DaemonProcess {
+  func startStoringDataOwner(
+    peer: UInt16, sessions: Int = 1, level: Int = 8, limit: Int = 64
+  ) throws -> DaemonProcess {
     try write(
       """
       role: data-owner
@@ -30,7 +32,7 @@ extension Site {
       peer: {address: "127.0.0.1:\(peer)", fingerprint: "\(try fingerprint("model-owner"))"}
       control: control.sock
       sessions: \(sessions)
-      store: {path: data.store, limit: 64}
+      store: {path: data.store, limit: \(limit)}
       prepare: {level: \(level), chunk: 4}
       timeouts: {handshake: 30, message: 30}
       admin: off
@@ -174,6 +176,23 @@ struct StoreTests {
         "--admin", "off",
       ])
     try model.waitForLog("the session failed", "--store")
+  }
+
+  @Test("What a store of either party has no room for is refused before it is prepared", arguments: [true, false])
+  func noRoom(atModelOwner: Bool) throws {
+    let site = try Site()
+    let model = try site.startStoringModelOwner(limit: atModelOwner ? 1 : 64)
+    let data = try site.startStoringDataOwner(peer: try model.port(), level: 0, limit: atModelOwner ? 64 : 1)
+    try site.waitForSessions(1)
+    let refusal = "\(try #require(#expect(throws: (any Error).self) { try site.client().prepare(count: 1024) }))"
+    #expect(refusal.contains("--store-limit") && refusal.contains("model owner's store") == atModelOwner, "\(refusal)")
+    #expect(try site.client().status().prepared == 0)
+    for name in ["model.store", "data.store"] {
+      #expect(try site.run("store", name).output.contains("nothing"), "nothing was prepared")
+    }
+    #expect(try site.run("preprocess", "--control", "control.sock", "--count", "2").code == 0)
+    #expect(try site.isAnswered(7))
+    for daemon in [model, data] { #expect(!daemon.log.contains("the session failed"), "\(daemon.log)") }
   }
 
   private func expectNoReuse(_ site: Site) throws {

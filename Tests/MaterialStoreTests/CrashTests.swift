@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Randomness
 import Testing
 import Transport
@@ -7,9 +8,9 @@ import Transport
 
 /// Ends its party's process, as far as the peer can see, at the given operation of the stream.
 ///
-/// All that happens between two operations is one transaction of the store at most, so that every state that a crash can
-/// leave is reached.
-private final class CrashingStream: ByteStream, @unchecked Sendable {
+/// All that happens between two operations, pieces of rows among them, is one transaction of the store at most, so that every
+/// state that a crash can leave is reached.
+final class CrashingStream: ByteStream, @unchecked Sendable {
   // Unchecked: used by one thread.
   private let base: any ByteStream
   private var left: Int
@@ -19,7 +20,8 @@ private final class CrashingStream: ByteStream, @unchecked Sendable {
 
   init(_ base: any ByteStream, after operations: Int) { (self.base, left) = (base, operations) }
 
-  private func step() throws {
+  /// An operation, of the stream or of the store.
+  func step() throws {
     guard left > 0 else {
       crashed = true
       base.close()
@@ -51,6 +53,13 @@ private final class CrashingStream: ByteStream, @unchecked Sendable {
   var isInitiator: Bool { base.isInitiator }
 }
 
+extension MaterialStore {
+  /// Pieces in the file.
+  func pieceCount() throws -> Int {
+    try read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM pieces") ?? 0 }
+  }
+}
+
 @Suite("Crashes at every instant")
 struct CrashTests {
   /// Numbers from a seed.
@@ -79,7 +88,7 @@ struct CrashTests {
         dice.roll(2) == 0 ? .prepare(1 + dice.roll(3)) : .lease(1 + dice.roll(4))
       }
       let victim = dice.roll(3)
-      let instant = dice.roll(60)
+      let instant = dice.roll(90)
       let errors = try meet(model, data, session: 1000 * seed + UInt64(lives), actions) { stream, isModelOwner in
         guard victim == (isModelOwner ? 0 : 1) else { return stream }
         return CrashingStream(stream, after: instant)
@@ -119,6 +128,12 @@ struct CrashTests {
         }
         try (isModelOwner ? model : data).restart()
         #expect(try meet(model, data, session: 3, [.lease(4)]).isEmpty)
+        // Pieces of rows that were begun are gone with them.
+        for party in [model, data] {
+          #expect(
+            try party.store!.pieceCount() == 3 * party.store!.readyCount
+              && party.store!.room == 1 << 24 - party.store!.heldBytes)
+        }
         for party in [model, data] { #expect(Set(party.used).count == party.used.count) }
         #expect(Set(data.used).isSubset(of: Set(model.used)))
         if errors.isEmpty { break }

@@ -11,22 +11,31 @@ struct StoreTests {
   private let binding = digest("binding")
   private let peer = digest("peer")
 
+  private func writer(_ store: MaterialStore, _ name: String, byteCount: Int) throws -> RowWriter {
+    try RowWriter(store: store, key: digest(name), peer: peer, binding: binding, byteCount: byteCount)
+  }
+
   private func add(_ store: MaterialStore, _ name: String, bytes: [UInt8], isReady: Bool = true) throws {
-    try store.add(key: digest(name), peer: peer, binding: binding, material: SecretBytes(bytes))
+    let row = try writer(store, name, byteCount: bytes.count)
+    try row.write(bytes, by: 1000)
+    try row.close()
     if isReady { try store.finish([digest(name)]) }
   }
 
-  @Test("A row gives its bytes once, whatever their number", arguments: [0, 1, 7, 8, 9, 16384, 100_003])
-  func once(count: Int) throws {
+  @Test(
+    "A row gives its bytes once, whatever their number and that of its pieces",
+    arguments: [0, 1, 7, 8, 9, 47, 48, 49, 4800, 4801, 16384, 100_003], [48, 5, 1 << 20])
+  func once(count: Int, pieceBytes: Int) throws {
     let folder = try Folder()
-    let store = try folder.store()
+    let store = try folder.store(pieceBytes: pieceBytes)
     let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     try add(store, "row", bytes: bytes)
     #expect(store.readyCount(binding) == 1 && store.heldBytes == count)
+    #expect(try store.pieceCount() == (count + pieceBytes - 1) / pieceBytes)
     #expect(try store.take([digest("row")], binding: digest("another"))[0] == nil)
-    #expect(try store.take([digest("row")], binding: binding)[0]?.array() == bytes)
+    #expect(try store.take([digest("row")], binding: binding)[0]?.array(by: 777) == bytes)
     #expect(try store.take([digest("row")], binding: binding)[0] == nil)
-    #expect(store.readyCount(binding) == 0 && store.heldBytes == 0)
+    #expect(try store.readyCount(binding) == 0 && store.heldBytes == 0 && store.pieceCount() == 0)
   }
 
   @Test("Rows outlive a restart, those that were not finished do not, and the generation rises")
@@ -97,7 +106,7 @@ struct StoreTests {
     try changed.seek(toOffset: 60)
     try changed.write(contentsOf: Data([0, 0, 0, 9]))
     try changed.close()
-    #expect(throws: StoreError.version(path: folder.path("old.store"), found: 9, supported: 1)) {
+    #expect(throws: StoreError.version(path: folder.path("old.store"), found: 9, supported: MaterialStore.version)) {
       try folder.store("old.store")
     }
   }
@@ -117,14 +126,98 @@ struct StoreTests {
     #expect(try file().range(of: key) == nil)
   }
 
-  @Test("A damaged row is refused, not used, and gone")
-  func damage() throws {
+  @Test(
+    "Pieces that are damaged, missing, changed places or come from another row are noticed, and the row is gone",
+    arguments: [
+      "UPDATE pieces SET data = zeroblob(32) WHERE row = 1 AND position = 1",
+      "UPDATE pieces SET data = substr(data, 1, 31) WHERE row = 1 AND position = 1",
+      "UPDATE pieces SET data = data || x'00' WHERE row = 1 AND position = 3",
+      "UPDATE pieces SET digest = zeroblob(32) WHERE row = 1 AND position = 0",
+      "DELETE FROM pieces WHERE row = 1 AND position = 0",
+      "DELETE FROM pieces WHERE row = 1 AND position = 1",
+      "DELETE FROM pieces WHERE row = 1 AND position = 3",
+      "DELETE FROM pieces WHERE row = 1",
+      """
+      UPDATE pieces SET position = 9 WHERE row = 1 AND position = 1;
+      UPDATE pieces SET position = 1 WHERE row = 1 AND position = 2;
+      UPDATE pieces SET position = 2 WHERE row = 1 AND position = 9
+      """,
+      "INSERT INTO pieces SELECT 1, 4, digest, data FROM pieces WHERE row = 1 AND position = 3",
+      """
+      DELETE FROM pieces WHERE row = 1 AND position = 1;
+      INSERT INTO pieces SELECT 1, 1, digest, data FROM pieces WHERE row = 1 AND position = 2
+      """,
+      """
+      DELETE FROM pieces WHERE row = 1 AND position = 1;
+      INSERT INTO pieces SELECT 1, 1, digest, data FROM pieces WHERE row = 2 AND position = 1
+      """,
+      "UPDATE rows SET size = 96 WHERE number = 1",
+      "UPDATE rows SET size = 101 WHERE number = 1",
+      "UPDATE rows SET size = -1 WHERE number = 1",
+      "UPDATE rows SET secret = x'00' WHERE number = 1",
+    ])
+  func damage(sql: String) throws {
     let folder = try Folder()
-    let store = try folder.store()
-    try add(store, "row", bytes: [UInt8](repeating: 1, count: 100))
-    try store.write { try $0.execute(sql: "UPDATE payloads SET data = zeroblob(100)") }
+    let store = try folder.store(pieceBytes: 32)
+    for name in ["row", "other"] { try add(store, name, bytes: [UInt8](repeating: 1, count: 100)) }
+    try store.write { try $0.execute(sql: sql) }
     #expect(throws: StoreError.self) { try store.take([digest("row")], binding: binding) }
     #expect(try store.take([digest("row")], binding: binding)[0] == nil)
+    #expect(try store.take([digest("other")], binding: binding)[0]?.array() == [UInt8](repeating: 1, count: 100))
+    #expect(try store.pieceCount() == 0)
+  }
+
+  @Test("A store keeps room for rows before they are written, and gives back what is not used")
+  func reservation() throws {
+    let folder = try Folder()
+    let store = try folder.store(limit: 100, pieceBytes: 16)
+    #expect(throws: StoreError.rowTooLarge(bytes: 101, limit: 100)) { try store.check(rowBytes: 101) }
+    #expect(throws: StoreError.rowTooLarge(bytes: 101, limit: 100)) { try writer(store, "large", byteCount: 101) }
+    var first: RowWriter? = try writer(store, "first", byteCount: 60)
+    #expect(store.room == 40 && store.heldBytes == 0)
+    #expect(throws: StoreError.full(needed: 41, held: 60, limit: 100)) {
+      try writer(store, "second", byteCount: 41)
+    }
+    let second = try writer(store, "second", byteCount: 40)
+    #expect(store.room == 0)
+    // One piece is in the file, and all of the row counts.
+    try first!.write([UInt8](repeating: 1, count: 17), by: 17)
+    #expect(try store.room == 0 && store.heldBytes == 60 && store.pieceCount() == 1 && first!.remaining == 43)
+    first = nil
+    #expect(store.room == 0)
+    try store.burn([digest("first")])
+    #expect(try store.room == 60 && store.pieceCount() == 0)
+    try second.write([UInt8](repeating: 2, count: 40), by: 3)
+    try second.close()
+    #expect(store.room == 60 && store.heldBytes == 40)
+  }
+
+  @Test("A row that is burnt while it is written leaves no pieces")
+  func burntUnderWay() throws {
+    let folder = try Folder()
+    let store = try folder.store(pieceBytes: 16)
+    let row = try writer(store, "row", byteCount: 64)
+    try row.write([UInt8](repeating: 1, count: 32), by: 16)
+    try store.burnAll(peer: peer)
+    try row.write([UInt8](repeating: 1, count: 32), by: 16)
+    try row.close()
+    try store.finish([digest("row")])
+    #expect(try store.readyCount == 0 && store.pieceCount() == 0 && store.room == 1 << 24)
+  }
+
+  @Test("A process that ends between pieces leaves nothing of a row, whichever piece was the last")
+  func endedBetween() throws {
+    let folder = try Folder()
+    for pieces in 0...4 {
+      var store: MaterialStore? = try folder.store(pieceBytes: 16)
+      var row: RowWriter? = try writer(store!, "row", byteCount: 64)
+      try row!.write([UInt8](repeating: 1, count: 16 * pieces), by: 16)
+      #expect(try store!.pieceCount() == pieces)
+      row = nil
+      store = nil
+      let again = try folder.store(pieceBytes: 16)
+      #expect(try again.pieceCount() == 0 && again.heldBytes == 0 && again.room == 1 << 24)
+    }
   }
 
   @Test("The listing adds up by peer and binding")

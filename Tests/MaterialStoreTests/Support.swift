@@ -16,8 +16,31 @@ final class Folder: Sendable {
   deinit { try? FileManager.default.removeItem(at: url) }
 
   func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-  func store(_ name: String = "a.store", limit: Int = 1 << 24) throws -> MaterialStore {
-    try MaterialStore(path: path(name), limit: limit)
+  func store(_ name: String = "a.store", limit: Int = 1 << 24, pieceBytes: Int? = nil) throws -> MaterialStore {
+    try MaterialStore(path: path(name), limit: limit, pieceBytes: pieceBytes ?? MaterialStore.pieceBytes)
+  }
+}
+
+extension RowWriter {
+  /// Writes bytes, some at a time, and calls `step` before each.
+  func write(_ bytes: [UInt8], by count: Int, step: () throws -> Void = {}) throws {
+    for first in stride(from: 0, to: bytes.count, by: count) {
+      try step()
+      try bytes[first..<min(first + count, bytes.count)].withUnsafeBytes { try write($0) }
+    }
+  }
+}
+
+extension StoredRow {
+  /// The bytes that are left, some at a time.
+  func array(by count: Int = 1 << 20) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    bytes.withUnsafeMutableBytes { buffer in
+      for first in stride(from: 0, to: buffer.count, by: count) {
+        read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[first..<min(first + count, buffer.count)]))
+      }
+    }
+    return bytes
   }
 }
 
@@ -28,20 +51,20 @@ struct Label: Hashable, Sendable {
   var session: UInt64
   var serial: UInt64
 
-  func material(count: Int) -> SecretBytes {
+  func material(count: Int) -> [UInt8] {
     let words = [session, serial]
-    return SecretBytes((0..<count).map { UInt8(truncatingIfNeeded: words[$0 / 8 % 2] >> UInt64(8 * ($0 % 8))) })
+    return (0..<count).map { UInt8(truncatingIfNeeded: words[$0 / 8 % 2] >> UInt64(8 * ($0 % 8))) }
   }
 
   init(session: UInt64, serial: UInt64) { (self.session, self.serial) = (session, serial) }
 
   /// Nil where bytes are not a label's.
-  init?(_ bytes: SecretBytes) {
-    let array = bytes.array()
+  init?(_ row: StoredRow) {
+    let array = row.array(by: 11)
     guard array.count >= 16 else { return nil }
     func word(_ place: Int) -> UInt64 { (0..<8).reduce(0) { $0 | UInt64(array[place + $1]) << UInt64(8 * $1) } }
     self.init(session: word(0), serial: word(8))
-    guard material(count: array.count).array() == array else { return nil }
+    guard material(count: array.count) == array else { return nil }
   }
 }
 
@@ -68,8 +91,11 @@ final class StoreParty: @unchecked Sendable {
 
   init(isModelOwner: Bool, folder: Folder) throws {
     (self.isModelOwner, self.folder) = (isModelOwner, folder)
-    store = try folder.store(file)
+    store = try folder.store(file, pieceBytes: Self.pieceBytes)
   }
+
+  /// A row of a test has several.
+  static let pieceBytes = 16
 
   /// The process ends and comes back.
   func restart() throws {
@@ -81,7 +107,9 @@ final class StoreParty: @unchecked Sendable {
   private func reopened() throws -> MaterialStore {
     let limit = ContinuousClock.now + .seconds(10)
     while true {
-      do { return try folder.store(file) } catch StoreError.inUse where ContinuousClock.now < limit { usleep(1000) }
+      do { return try folder.store(file, pieceBytes: Self.pieceBytes) } catch StoreError.inUse
+        where ContinuousClock.now < limit
+      { usleep(1000) }
     }
   }
 
@@ -94,7 +122,10 @@ final class StoreParty: @unchecked Sendable {
 
   var copy: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: folder.path(file))) } }
 
-  func play(_ actions: [Action], session: UInt64, rowBytes: Int, on stream: any ByteStream) throws {
+  /// - Parameter step: called before each piece of a row.
+  func play(
+    _ actions: [Action], session: UInt64, rowBytes: Int, on stream: any ByteStream, step: () throws -> Void = {}
+  ) throws {
     let channel = FramedChannel(stream, configuration: ChannelConfiguration(recordsTranscript: true))
     defer { channel.close() }
     let stock = try StoreSession(
@@ -112,8 +143,11 @@ final class StoreParty: @unchecked Sendable {
       }
       switch action {
       case .prepare(let count):
-        for _ in 0..<count {
-          try stock.add(Label(session: session, serial: serial).material(count: rowBytes), serial: serial)
+        let rows = try (0..<count).map { try stock.row(serial: serial + UInt64($0), byteCount: rowBytes) }
+        for row in rows {
+          try row.write(
+            Label(session: session, serial: serial).material(count: rowBytes), by: Self.pieceBytes, step: step)
+          try row.close()
           serial += 1
         }
         try stock.commit()
@@ -151,7 +185,13 @@ func meet(
   let threads = Threads()
   for (party, stream) in [(model, wrap(modelEnd, true)), (data, wrap(dataEnd, false))] {
     threads.start {
-      do { try party.play(actions, session: session, rowBytes: rowBytes, on: stream) } catch { errors.add(error) }
+      do {
+        try party.play(actions, session: session, rowBytes: rowBytes, on: stream) {
+          try (stream as? CrashingStream)?.step()
+        }
+      } catch {
+        errors.add(error)
+      }
     }
   }
   try threads.join(seconds: 60)

@@ -60,7 +60,7 @@ public struct BenchmarkDataOwner {
     let session = try DataOwnerSession(
       channel: channel, program: program, source: source.source,
       server: shared.flatMap { file in reverse.map { ServerOne(share: file.share, reverse: $0.source) } },
-      limits: setting.limits(material: DataOwnerMaterial.byteCount(program)))
+      limits: setting.limits(material: SessionLimits.materialBytes(program)))
     let client = BenchmarkClient(program: program, samples: question.samples, channel: channel)
     var measured = Measured()
     for repetition in 0...repetitions {

@@ -26,7 +26,7 @@ public struct BenchmarkSetting: Sendable {
     (self.inferences, self.threads) = (inferences, threads)
   }
 
-  /// - Parameter bytes: the party's material of one inference. A query's batch always fits.
+  /// - Parameter bytes: the larger of both parties' material of one inference. A query's batch always fits.
   func limits(material bytes: Int) -> SessionLimits {
     var limits = SessionLimits()
     limits.bulk = min(BulkLimits.maximumInferences, inferences * benchmark.batch)
@@ -77,7 +77,7 @@ public enum BenchmarkModelOwner {
     try ModelOwnerSession(
       channel: channel, model: served.model, source: source.source,
       server: reverse.map { ServerZero(reverse: $0.source, clients: client) },
-      limits: setting.limits(material: ModelOwnerMaterial.byteCount(served.model.program))
+      limits: setting.limits(material: SessionLimits.materialBytes(served.model.program))
     ).serve()
     return ProcessMemory.peak
   }

@@ -76,7 +76,7 @@ public struct BenchmarkPrediction: Codable, Sendable {
 
   /// The bulks in which a benchmark prepares its queries.
   static func bulks(_ program: Program, _ benchmark: BenchmarkCase, inferences: Int) -> [Int] {
-    let bytes = DataOwnerMaterial.byteCount(program)
+    let bytes = SessionLimits.materialBytes(program)
     let limits = BenchmarkSetting(
       benchmark: benchmark, source: .lattice, wire: .plain, inferences: inferences
     ).limits(material: bytes)

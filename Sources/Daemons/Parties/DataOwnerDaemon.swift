@@ -66,6 +66,7 @@ public final class DataOwnerDaemon: Sendable {
     self.metrics = shown
     queue = WorkQueue(limit: configuration.queueLimit)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
+    try store?.check(rowBytes: DataOwnerMaterial.byteCount(plan.program))
     trace = configuration.common.trace.map { TraceRecorder(path: $0, role: .dataOwner, program: plan.program) }
     sources = DataOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     clients = try configuration.server.map {
@@ -281,7 +282,9 @@ struct DataOwnerWorker {
       let wasFull = isFull
       isFull = lacks && session.room == 0
       if isFull, !wasFull {
-        logger.warning("no room to prepare up to the level", metadata: ["prepared": "\(session.prepared)"])
+        logger.warning(
+          "no room to prepare up to the level",
+          metadata: ["prepared": "\(session.prepared)", "reason": "\(session.refusal)"])
       }
       setStock(session.pooled)
     }
@@ -309,6 +312,7 @@ struct DataOwnerWorker {
     do {
       switch item.task {
       case .prepare(let count):
+        try session.checkRoom(count)
         try prepare(count, atMost: daemon.configuration.prepareChunk, session, channel)
         daemon.queue.finish(item, .success(nil))
       case .query(let samples):
@@ -339,6 +343,8 @@ struct DataOwnerWorker {
         again(item, .refused(code: .failed, reason: error.description))
         throw error
       }
+    } catch let error as StoreError where error.isRefusal {
+      daemon.queue.finish(item, .failure(.refused(code: .invalid, reason: error.description)))
     } catch {
       again(item, .refused(code: .failed, reason: "the session broke while it ran; its material is burnt"))
       throw error
@@ -362,7 +368,8 @@ struct DataOwnerWorker {
     if missing > 0 {
       logger.notice("the store was empty: prepared on demand", metadata: ["inferences": "\(missing)"])
       daemon.metrics.onDemand.add(Double(missing))
-      try prepare(missing, session, channel)
+      // Of a batch that memory cannot hold at once, the rest is prepared while it is answered.
+      try prepare(daemon.store == nil ? min(missing, session.room) : missing, session, channel)
     }
     let before = channel.snapshot()
     let start = SystemCall.seconds()

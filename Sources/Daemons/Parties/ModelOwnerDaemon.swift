@@ -46,6 +46,7 @@ public final class ModelOwnerDaemon: Sendable {
     self.logger = logger
     self.metrics = DaemonMetrics(metrics)
     store = try configuration.store.map { try MaterialStore(path: $0.path, limit: $0.limit << 20) }
+    try store?.check(rowBytes: ModelOwnerMaterial.byteCount(model.program))
     trace = configuration.common.trace.map { TraceRecorder(path: $0, role: .modelOwner, program: model.program) }
     sources = ModelOwnerSources(configuration, agreement: agreement, wire: wire, streams: streams)
     accepting = try AcceptLoop(
