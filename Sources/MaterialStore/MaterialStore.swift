@@ -13,6 +13,7 @@ public final class MaterialStore: Sendable {
   static let version = 2
   /// Bytes of a piece, the last one of a row excepted. LOCAL: a file may hold rows of other sizes of pieces.
   static let pieceBytes = 16 << 20
+  private static let pageBytes = 16384
 
   /// Where it lies.
   public let path: String
@@ -32,14 +33,19 @@ public final class MaterialStore: Sendable {
     var bytes = 0
     /// Of rows that will be in it.
     var reserved = 0
+    /// Of rows that were begun, in the file or not: what has yet to be written.
+    var unwritten = 0
+    /// Of pages of the file that are free.
+    var free = 0
     var ready: [Digest32: Int] = [:]
   }
 
   private let database: DatabaseQueue
   private let lock: StoreLock
   let randomness: any RandomByteSource & Sendable
+  let freeBytes: @Sendable (String) -> Int?
   /// What the rows add up to after the last transaction, so that no query of a session asks the file.
-  private let stock = Mutex(Stock())
+  let stock = Mutex(Stock())
 
   /// Opens or makes a store, raises its generation, and deletes what was not finished.
   ///
@@ -53,13 +59,16 @@ public final class MaterialStore: Sendable {
     try self.init(path: path, limit: limit, pieceBytes: Self.pieceBytes, randomness: randomness)
   }
 
+  /// - Parameter freeBytes: what the disk of a path still takes; nil where that is not known.
   init(
-    path: String, limit: Int, pieceBytes: Int, randomness: any RandomByteSource & Sendable = SystemRandom()
+    path: String, limit: Int, pieceBytes: Int, randomness: any RandomByteSource & Sendable = SystemRandom(),
+    freeBytes: @escaping @Sendable (String) -> Int? = MaterialStore.freeBytes
   ) throws {
     precondition(pieceBytes > 0)
     self.path = path
     self.limit = limit
     self.pieceBytes = pieceBytes
+    self.freeBytes = freeBytes
     self.randomness = randomness
     lock = try StoreLock(path: path + ".lock")
     boot = Digest32(bytes: randomness.bytes(32))!
@@ -88,7 +97,7 @@ public final class MaterialStore: Sendable {
       // a new file only.
       try database.execute(
         sql: """
-          PRAGMA page_size = 16384; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
+          PRAGMA page_size = \(pageBytes); PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
           PRAGMA secure_delete = ON
           """)
     }
@@ -137,7 +146,7 @@ public final class MaterialStore: Sendable {
   func write<Result>(_ body: (Database) throws -> Result) throws -> Result {
     try Self.reporting(path) {
       let (result, found) = try database.write { (try body($0), try Self.count($0)) }
-      stock.withLock { ($0.bytes, $0.ready) = (found.bytes, found.ready) }
+      stock.withLock { ($0.bytes, $0.ready, $0.free) = (found.bytes, found.ready, found.free) }
       return result
     }
   }
@@ -148,6 +157,7 @@ public final class MaterialStore: Sendable {
 
   private static func count(_ database: Database) throws -> Stock {
     var stock = Stock()
+    stock.free = pageBytes * (try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0)
     let rows = try Row.fetchAll(
       database, sql: "SELECT binding, SUM(ready) AS ready, SUM(size) AS size FROM rows GROUP BY binding")
     for row in rows {
@@ -177,26 +187,4 @@ public final class MaterialStore: Sendable {
 
   /// Bytes of material it holds.
   public var heldBytes: Int { stock.withLock { $0.bytes } }
-
-  /// Bytes of material it still takes: the limit less what it holds and what is being prepared.
-  public var room: Int { stock.withLock { max(0, limit - $0.bytes - $0.reserved) } }
-
-  /// Checks that rows of a size can be kept at all.
-  /// - Throws: ``StoreError/rowTooLarge(bytes:limit:)``
-  public func check(rowBytes: Int) throws {
-    guard rowBytes <= limit else { throw StoreError.rowTooLarge(bytes: rowBytes, limit: limit) }
-  }
-
-  /// Keeps room for a row before its material is made; ``release(_:)`` gives it back.
-  /// - Throws: ``StoreError``
-  func reserve(_ bytes: Int) throws {
-    try check(rowBytes: bytes)
-    try stock.withLock {
-      let held = $0.bytes + $0.reserved
-      guard held + bytes <= limit else { throw StoreError.full(needed: bytes, held: held, limit: limit) }
-      $0.reserved += bytes
-    }
-  }
-
-  func release(_ bytes: Int) { stock.withLock { $0.reserved -= bytes } }
 }

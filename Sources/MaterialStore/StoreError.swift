@@ -8,6 +8,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
   case version(path: String, found: Int, supported: Int)
   /// The limit would be passed.
   case full(needed: Int, held: Int, limit: Int)
+  /// The disk would be full.
+  case diskFull(path: String, needed: Int, free: Int)
   /// The material of one inference is more than the store may hold.
   case rowTooLarge(bytes: Int, limit: Int)
   /// The model owner's store would pass its limit.
@@ -18,7 +20,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
   /// Whether a store had no room, which was found before anything was prepared: a session goes on.
   public var isRefusal: Bool {
     switch self {
-    case .full, .peerFull, .rowTooLarge: true
+    case .full, .diskFull, .peerFull, .rowTooLarge: true
     case .inUse, .unusable, .version, .peer: false
     }
   }
@@ -34,6 +36,9 @@ public enum StoreError: Error, Equatable, CustomStringConvertible {
     case .full(let needed, let held, let limit):
       "The store would grow from \(held) by \(needed) bytes beyond its limit of \(limit); use some of it or raise "
         + "store.limit (--store-limit)."
+    case .diskFull(let path, let needed, let free):
+      "The disk of the store \(path) takes \(free) bytes of material more, and \(needed) were to be prepared: free some "
+        + "space, or give another place with store.path (--store)."
     case .peerFull(let needed, let room):
       "The model owner's store has room for \(room) bytes, and \(needed) were to be prepared; use some of what it holds, or "
         + "have its store.limit (--store-limit) raised."

@@ -117,14 +117,11 @@ public final class StoreSession {
   /// Why some rows cannot be prepared: whichever store has no room for them.
   public func refusal(of count: Int, rowBytes: Int, peerRowBytes: Int) -> StoreError {
     if rowBytes > store.limit { return .rowTooLarge(bytes: rowBytes, limit: store.limit) }
-    let (needed, peers) = (
-      count.multipliedReportingOverflow(by: rowBytes), count.multipliedReportingOverflow(by: peerRowBytes)
-    )
-    if needed.overflow || needed.partialValue > store.room {
-      return .full(
-        needed: needed.overflow ? .max : needed.partialValue, held: store.limit - store.room, limit: store.limit)
+    func times(_ bytes: Int) -> Int {
+      let product = count.multipliedReportingOverflow(by: bytes)
+      return product.overflow ? .max : product.partialValue
     }
-    return .peerFull(needed: peers.overflow ? .max : peers.partialValue, room: max(0, peerRoom))
+    return store.refusal(of: times(rowBytes)) ?? .peerFull(needed: times(peerRowBytes), room: max(0, peerRoom))
   }
 
   /// Begins the row of an inference before it is prepared; it is not ready before ``commit()``.

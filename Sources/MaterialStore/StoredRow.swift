@@ -58,7 +58,10 @@ public final class RowWriter {
     piece = SecretBytes(uninitialized: min(store.pieceBytes, byteCount))
   }
 
-  deinit { if number == nil { store.release(row.byteCount) } }
+  deinit {
+    if number == nil { store.release(row.byteCount) }
+    store.wrote(left + filled)
+  }
 
   /// Bytes that are still to come.
   public var remaining: Int { left }
@@ -94,6 +97,7 @@ public final class RowWriter {
     } else {
       try enter(UnsafeRawBufferPointer(full))
     }
+    store.wrote(filled)
     position += 1
     filled = 0
   }

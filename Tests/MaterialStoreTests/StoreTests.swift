@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Randomness
 import Rings
+import Synchronization
 import Testing
 
 @testable import MaterialStore
@@ -190,6 +191,27 @@ struct StoreTests {
     try second.write([UInt8](repeating: 2, count: 40), by: 3)
     try second.close()
     #expect(store.room == 60 && store.heldBytes == 40)
+  }
+
+  @Test("A row that its disk has no space for is refused before it is prepared")
+  func disk() throws {
+    let folder = try Folder()
+    let free = Mutex(202)
+    let store = try MaterialStore(path: folder.path("a.store"), limit: 1000, pieceBytes: 16) { _ in
+      free.withLock { $0 }
+    }
+    #expect(store.room == 200)
+    let refusal = StoreError.diskFull(path: folder.path("a.store"), needed: 201, free: 200)
+    #expect(refusal.isRefusal && "\(refusal)".contains("--store"))
+    #expect(throws: refusal) { try writer(store, "row", byteCount: 201) }
+    var row: RowWriter? = try writer(store, "row", byteCount: 150)
+    #expect(store.room == 50)
+    try row!.write([UInt8](repeating: 1, count: 40), by: 40)
+    // Two pieces lie in the file: the disk has as much less, and as much less has to be written.
+    free.withLock { $0 -= 32 }
+    #expect(store.room == 170 - 1 - (150 - 32))
+    row = nil
+    #expect(store.room == 170 - 1)
   }
 
   @Test("A row that is burnt while it is written leaves no pieces")

@@ -194,6 +194,13 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
     public var modelOwner: Double?
     /// The data owner's, or that of the only process.
     public var dataOwner: Double
+    /// The dealer's, where one dealt.
+    public var dealer: Double?
+
+    /// Collects them.
+    public init(modelOwner: Double?, dataOwner: Double, dealer: Double? = nil) {
+      (self.modelOwner, self.dataOwner, self.dealer) = (modelOwner, dataOwner, dealer)
+    }
   }
 
   /// What was measured; peers' lines name themselves here.

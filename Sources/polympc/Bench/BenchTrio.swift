@@ -24,11 +24,12 @@ struct BenchTrio {
     let site = Site(folder: folder, fingerprints: fingerprints)
     var children: [BenchChild] = []
     defer { for child in children { child.stop() } }
-    var dealing: [String] = []
+    var (dealing, dealers): ([String], [BenchChild]) = ([], [])
     if options.source == "dealer" {
       // Beside the model owner, which has little to do where a dealer has much.
       let dealer = try start("dealer", site, ["--listen", "127.0.0.1:0"] + core(0))
       children.append(dealer)
+      dealers.append(dealer)
       dealing = ["--dealer", "127.0.0.1:\(try dealer.port())"]
     }
     let model = try start("model-owner", site, ["--listen", "127.0.0.1:0"] + dealing + core(0))
@@ -37,6 +38,7 @@ struct BenchTrio {
     children.append(data)
     var result = try data.result(BenchmarkResult.self)
     result.peakRssMb.modelOwner = try model.result(BenchProcess.Memory.self).peakRssMb
+    result.peakRssMb.dealer = dealers.first?.peak
     return result
   }
 
@@ -104,6 +106,9 @@ private final class BenchChild {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return try decoder.decode(type, from: Data(line().utf8))
   }
+
+  /// Peak memory so far, mebibytes.
+  var peak: Double { ProcessMemory.peak(of: process.processIdentifier) }
 
   func stop() {
     if process.isRunning { process.terminate() }
