@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 
 extension MaterialStore {
   /// What the disk of a file still takes, for this user; nil where that is not known.
