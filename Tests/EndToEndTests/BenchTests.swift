@@ -51,6 +51,7 @@ struct BenchTests {
     #expect(shared.case == "lenet:poly:1 outsourced" && shared.maxAbsErr < 0.05 && owned.maxAbsErr < 0.05)
     #expect(shared.bytesTotal > owned.bytesTotal && shared.rounds > owned.rounds)
     #expect((owned.peakRssMb.dealer ?? 0 > 1) == (source == "dealer"))
+    #expect((owned.dealerBytes ?? 0 > 10_000) == (source == "dealer"))
     let refused = try Executable.run(
       ["bench", "conv:4:6:12", "--outsourced"], in: FileManager.default.temporaryDirectory)
     #expect(refused.code == 65, "\(refused.error)")

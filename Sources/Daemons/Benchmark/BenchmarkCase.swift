@@ -219,6 +219,8 @@ public struct BenchmarkResult: Codable, Equatable, Sendable {
   public var allS: [Double]
   /// Both directions, frame headers included, a query.
   public var bytesTotal: Int
+  /// Between a dealer and both parties, both directions, a query, the session's set-up shared out.
+  public var dealerBytes: Int?
   /// Round trips a query.
   public var rounds: Double
   /// Peak resident memory of each party.

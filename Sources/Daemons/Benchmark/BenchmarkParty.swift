@@ -3,6 +3,7 @@ import Foundation
 import Inference
 import Randomness
 import Rings
+import Synchronization
 import Transport
 
 /// What a benchmark's process is told.
@@ -100,9 +101,10 @@ public enum BenchmarkDealer {
   /// Listens, says where, and serves both parties.
   ///
   /// - Parameter connections: two, or four of outsourced runs.
+  /// - Returns: peak resident memory while serving, mebibytes, and bytes of all connections in both directions.
   public static func run(
     wire: Wire, listen: NetworkAddress, connections: Int = 2, isListening: (UInt16) throws -> Void
-  ) throws {
+  ) throws -> (peak: Double, bytes: Int) {
     var limits = DealerLimits()
     if case .plain = wire { limits.comparesFingerprints = false }
     let server = DealerServer(
@@ -111,13 +113,18 @@ public enum BenchmarkDealer {
     let listener = try TCPListener(host: listen.host, port: listen.port)
     try isListening(listener.port)
     let threads = ThreadGroup()
+    let bytes = Atomic<Int>(0)
     for index in 0..<connections {
-      guard let connection = try listener.accept(timeout: .seconds(600)) else { return }
+      guard let connection = try listener.accept(timeout: .seconds(600)) else { return (0, 0) }
       threads.start(name: "party-\(index)") {
         // A party that breaks off ends the benchmark by its own error.
         guard let stream = try? wire.accept(connection, options: BenchmarkSetting.options) else { return }
         let channel = FramedChannel(stream)
-        defer { channel.close() }
+        defer {
+          let meters = channel.snapshot()
+          bytes.add(meters.totalSent + meters.totalReceived, ordering: .relaxed)
+          channel.close()
+        }
         guard (try? Hello.exchange(channel, Agreement.dealerHello(.dealer, protocolsDigest: digest))) != nil else {
           return
         }
@@ -125,5 +132,6 @@ public enum BenchmarkDealer {
       }
     }
     _ = threads.join(seconds: 86400)
+    return (ProcessMemory.peak, bytes.load(ordering: .relaxed))
   }
 }

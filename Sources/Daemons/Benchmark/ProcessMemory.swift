@@ -15,13 +15,8 @@ public enum ProcessMemory {
   }
 
   /// Peak since the last reset, mebibytes; zero where the system does not tell.
-  public static var peak: Double { peak(of: "self") }
-
-  /// Peak of another process since its last reset, mebibytes; zero where the system does not tell.
-  public static func peak(of process: Int32) -> Double { peak(of: "\(process)") }
-
-  private static func peak(of process: String) -> Double {
-    guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
+  public static var peak: Double {
+    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
       let kibibytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap({ Double($0) })
     else { return 0 }

@@ -13,6 +13,13 @@ struct BenchProcess {
     var peakRssMb: Double
   }
 
+  /// What a dealer says at its end.
+  struct Dealt: Codable {
+    var peakRssMb: Double
+    /// Of all connections, both directions.
+    var bytes: Int
+  }
+
   func play(_ role: String) throws {
     if let core = options.core { ProcessMemory.pin(toCore: core) }
     let setting = try setting()
@@ -23,9 +30,10 @@ struct BenchProcess {
       }
       try Output.json(Memory(peakRssMb: peak))
     case "dealer":
-      try BenchmarkDealer.run(
+      let (peak, bytes) = try BenchmarkDealer.run(
         wire: setting.wire, listen: try address(options.listen!), connections: options.outsourced ? 4 : 2
       ) { Output.line("port \($0)") }
+      try Output.json(Dealt(peakRssMb: peak, bytes: bytes))
     default:
       let progress = ProgressLine()
       let result = try ask(setting) { progress.show("\(benchmark.name): \(Output.percent($0))") }

@@ -24,13 +24,13 @@ struct BenchTrio {
     let site = Site(folder: folder, fingerprints: fingerprints)
     var children: [BenchChild] = []
     defer { for child in children { child.stop() } }
-    var (dealing, dealers): ([String], [BenchChild]) = ([], [])
+    var (dealing, dealer): ([String], BenchChild?) = ([], nil)
     if options.source == "dealer" {
       // Beside the model owner, which has little to do where a dealer has much.
-      let dealer = try start("dealer", site, ["--listen", "127.0.0.1:0"] + core(0))
-      children.append(dealer)
-      dealers.append(dealer)
-      dealing = ["--dealer", "127.0.0.1:\(try dealer.port())"]
+      let child = try start("dealer", site, ["--listen", "127.0.0.1:0"] + core(0))
+      children.append(child)
+      dealing = ["--dealer", "127.0.0.1:\(try child.port())"]
+      dealer = child
     }
     let model = try start("model-owner", site, ["--listen", "127.0.0.1:0"] + dealing + core(0))
     children.append(model)
@@ -38,7 +38,11 @@ struct BenchTrio {
     children.append(data)
     var result = try data.result(BenchmarkResult.self)
     result.peakRssMb.modelOwner = try model.result(BenchProcess.Memory.self).peakRssMb
-    result.peakRssMb.dealer = dealers.first?.peak
+    if case .transfers = benchmark.kind { return result }
+    if let dealt = try dealer?.result(BenchProcess.Dealt.self) {
+      result.peakRssMb.dealer = dealt.peakRssMb
+      result.dealerBytes = dealt.bytes / ((options.repetitions + 1) * options.inferences)
+    }
     return result
   }
 
@@ -106,9 +110,6 @@ private final class BenchChild {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return try decoder.decode(type, from: Data(line().utf8))
   }
-
-  /// Peak memory so far, mebibytes.
-  var peak: Double { ProcessMemory.peak(of: process.processIdentifier) }
 
   func stop() {
     if process.isRunning { process.terminate() }
