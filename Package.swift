@@ -144,7 +144,8 @@ let package = Package(
     tests(
       "DaemonsTests",
       [
-        "CZlib", "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "Networks", "ObliviousTransfer",
+        "CZlib", "Correlations", "Daemons", "Hardware", "Inference", "Lattice", "MaterialStore", "Networks",
+        "ObliviousTransfer",
         "Programs",
         "Randomness", "Rings", "Tracing", "Transport", logging,
       ],

@@ -97,6 +97,31 @@ struct StoreSessionTests {
     }
   }
 
+  @Test("A lease of more rows than memory takes is refused, and no row is taken")
+  func leaseBound() throws {
+    let (model, data) = try parties()
+    #expect(try meet(model, data, session: 1, [.prepare(3)]).isEmpty)
+    model.leaseLimit = 2
+    let errors = try meet(model, data, session: 2, [.lease(3)])
+    #expect(
+      errors.contains {
+        $0 as? StoreError == .peer(reason: "it leases 3 rows at once, and at most 2 are allowed")
+      })
+    #expect(model.used.isEmpty && model.store!.readyCount == 3)
+    // What the data owner took is gone at its end; the next opening burns it here.
+    #expect(try meet(model, data, session: 3, [.prepare(2), .lease(2)]).isEmpty)
+    #expect(data.used == (0..<2).map { Label(session: 3, serial: $0) } && model.used == data.used)
+  }
+
+  @Test("The data owner learns how much the model owner's store still takes, and is told so in words")
+  func room() throws {
+    let (model, data) = try parties()
+    #expect(try meet(model, data, session: 1, [.prepare(2), .lease(1)]).isEmpty)
+    #expect(data.peerRooms == [1 << 24, 1 << 24 - 80, 1 << 24 - 40])
+    let error = StoreError.peerFull(needed: 100, room: 40)
+    #expect(error.isRefusal && "\(error)".contains("40 bytes") && "\(error)".contains("--store-limit"))
+  }
+
   @Test("A bulk whose frames were changed under way is not finished at either end")
   func transcript() throws {
     let (model, data) = try parties()

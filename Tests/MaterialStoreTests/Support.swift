@@ -85,6 +85,10 @@ final class StoreParty: @unchecked Sendable {
   /// Rows handed out by each lease that came to its end.
   private(set) var leases: [[Label]] = []
   private(set) var wasBurnt = false
+  /// Rows that it lets into memory at once, at the model owner.
+  var leaseLimit = StoreSession.maximumLease
+  /// What the data owner knew of the model owner's room after the opening and each action.
+  private(set) var peerRooms: [Int] = []
   /// What the opening and each action sent and received.
   private(set) var meters: [ChannelMeters] = []
   var file: String { isModelOwner ? "model.store" : "data.store" }
@@ -134,11 +138,13 @@ final class StoreParty: @unchecked Sendable {
     wasBurnt = stock.burntAtOpening
     var last = channel.snapshot()
     meters = [last]
+    peerRooms = [stock.peerRoom]
     defer { stock.abandon() }
     var serial: UInt64 = 0
     for action in actions {
       defer {
         meters.append(channel.snapshot() - last)
+        peerRooms.append(stock.peerRoom)
         last = channel.meters
       }
       switch action {
@@ -155,7 +161,8 @@ final class StoreParty: @unchecked Sendable {
         guard try hasRows(stock, channel) else { continue }
         let rows =
           isModelOwner
-          ? try stock.answerLease(try channel.receive(.storeTake, byteCount: 4)) : try stock.lease(count)
+          ? try stock.answerLease(try channel.receive(.storeTake, byteCount: 4), limit: leaseLimit)
+          : try stock.lease(count)
         let labels = rows.map { Label($0) }
         guard !labels.contains(nil) else { throw Damaged() }
         used += labels.compactMap { $0 }
