@@ -24,6 +24,19 @@ static void slice_scalar(const uint64_t *words, size_t from, size_t count, unsig
   }
 }
 
+// Eight elements together: each number is gathered out of the planes first.
+static void add_planes_scalar(const uint8_t *planes, unsigned bits, size_t bytes, uint64_t unit, size_t split,
+                              size_t from, size_t count, uint64_t *words) {
+  for (size_t i = from; i < count; i += 8) {
+    const size_t n = count - i < 8 ? count - i : 8;
+    for (size_t j = 0; j < n; j++) {
+      uint64_t number = 0;
+      for (unsigned b = 0; b < bits; b++) number |= (uint64_t)(planes[b * bytes + i / 8] >> j & 1) << b;
+      words[i + j] += number * (i + j < split ? unit : 0 - unit);
+    }
+  }
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -80,6 +93,24 @@ TARGET static size_t slice_avx512(const uint64_t *words, size_t count, unsigned 
 #undef SUFFIX
 #undef TARGET
 
+// Public: the sign of an element's unit depends on its place alone.
+__attribute__((target("avx512f"))) static size_t add_planes_avx512(const uint8_t *planes, unsigned bits, size_t bytes, uint64_t unit,
+                                           size_t split, size_t count, uint64_t *words) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __mmask8 before = split >= i + 8 ? 0xff : split <= i ? 0 : (__mmask8)((1u << (split - i)) - 1);
+    const __m512i signs = _mm512_mask_set1_epi64(_mm512_set1_epi64((long long)(0 - unit)), before, (long long)unit);
+    __m512i sum = _mm512_loadu_si512(words + i);
+    __m512i weight = signs;
+    for (unsigned b = 0; b < bits; b++) {
+      sum = _mm512_mask_add_epi64(sum, planes[b * bytes + i / 8], sum, weight);
+      weight = _mm512_add_epi64(weight, weight);
+    }
+    _mm512_storeu_si512(words + i, sum);
+  }
+  return i;
+}
+
 #define DISPATCH(name, ...)                                                     \
   if (isa == CK_AVX512) name##_avx512(__VA_ARGS__);                             \
   else if (isa == CK_AVX2) name##_avx2(__VA_ARGS__);                            \
@@ -99,6 +130,17 @@ void ck_slice(int isa, const uint64_t *words, size_t count, unsigned bits, uint8
   (void)isa;
 #endif
   slice_scalar(words, done, count, bits, planes, bytes);
+}
+
+void ck_add_planes(int isa, const uint8_t *planes, unsigned bits, size_t bytes, uint64_t unit, size_t split,
+                   size_t count, uint64_t *words) {
+  size_t done = 0;
+#if defined(__x86_64__)
+  if (isa == CK_AVX512) done = add_planes_avx512(planes, bits, bytes, unit, split, count, words);
+#else
+  (void)isa;
+#endif
+  add_planes_scalar(planes, bits, bytes, unit, split, done, count, words);
 }
 
 void ck_trim(uint8_t *bits, size_t planes, size_t count) {

@@ -12,12 +12,24 @@ public struct ComparisonWalk {
     public let operand: SecretWords
     /// What is added to that, in the result's ring; nothing, if absent.
     public let base: SecretWords?
+    /// Where turns are tracked, what they are worth.
+    public let turns: TurnWeights?
 
     /// Collects shares of as many words each.
-    public init(compared: SecretWords, operand: SecretWords, base: SecretWords?) {
+    public init(compared: SecretWords, operand: SecretWords, base: SecretWords?, turns: TurnWeights? = nil) {
       precondition(compared.count == operand.count && base.map { $0.count == operand.count } ?? true)
-      (self.compared, self.operand, self.base) = (compared, operand, base)
+      (self.compared, self.operand, self.base, self.turns) = (compared, operand, base, turns)
     }
+  }
+
+  /// By what a turn of the value is multiplied in what is made of it.
+  public struct TurnWeights: Sendable {
+    /// In the multiplexer's operand, up to an element.
+    public let operand: Int64
+    /// From this element on, the operand's is -`operand`.
+    public let negatedFrom: Int
+    /// In what is added.
+    public let base: Int64
   }
 
   private let operation: StepOperation
@@ -25,13 +37,19 @@ public struct ComparisonWalk {
   private let leads: Bool
   private let input: SecretWords
   private let dropped: Int
+  private let turnMasks: SecretWords?
   private var values: SecretWords
 
   /// - Parameters:
   ///   - leads: true at the model owner.
   ///   - share: its share of the step's operand, one sample, in Z_2^64.
-  public init(program: Program, step: Int, schedule: ComparisonSchedule, leads: Bool, share: SecretWords) {
+  ///   - turnMasks: where turns are tracked, a uniform word a comparison, of the data owner alone.
+  public init(
+    program: Program, step: Int, schedule: ComparisonSchedule, leads: Bool, share: SecretWords,
+    turnMasks: SecretWords? = nil
+  ) {
     operation = program.steps[step].operation
+    self.turnMasks = turnMasks
     dropped = program.comparisonDrops(step)
     self.schedule = schedule
     self.leads = leads
@@ -62,6 +80,7 @@ public struct ComparisonWalk {
     let kind = schedule.stages[stage].modulus
     if let tournament = schedule.tournament { return pairs(tournament.stages[stage], kind) }
     guard case .comparison(let spec) = operation else { preconditionFailure("no step of comparisons") }
+    if spec.tracksTurns { return tracked(spec, count: schedule.stages[stage].count) }
     let lifted = kind == .word ? values : Self.truncated(input, dropped, leads, kind)
     switch spec.function {
     case .relu: return Operands(compared: values, operand: lifted, base: nil)
@@ -126,6 +145,65 @@ public struct ComparisonWalk {
     }
     operand.pointer.update(repeating: leads ? 1 : 0, count: count)
     return Operands(compared: compared, operand: operand, base: base)
+  }
+
+  /// x / 2^f within a unit, whatever the shares, out of s = z0 + 2^62 and u = -c mod 2^64, of which x + 2^62 is the difference:
+  /// floor(s / 2^f) - floor(u / 2^f) + 2^(64 - f) [s < u] - 2^(62 - f). For x + 2^62 < 2^63, s < u where u has the top bit and s has
+  /// not, of which the turn's table tells: bit k of what is compared says it of this share. The data owner's share of a turn is a
+  /// mask, in the bits above.
+  private func tracked(_ spec: ComparisonSpec, count: Int) -> Operands {
+    let (compared, lifted) = (SecretWords(uninitialized: count), SecretWords(uninitialized: count))
+    let (f, k) = (UInt64(spec.droppedBits), UInt64(spec.digits.bits))
+    let low: UInt64 = 1 << k &- 1
+    let bounds: (UInt64, UInt64) =
+      if leads, case .clip(let lower, let upper) = spec.function {
+        (UInt64(bitPattern: lower), UInt64(bitPattern: upper))
+      } else { (0, 0) }
+    for index in 0..<count {
+      let isSecond = index >= input.count
+      let share = input.pointer[isSecond ? index - input.count : index]
+      let bound = isSecond ? bounds.1 : bounds.0
+      if leads {
+        let word = share &+ 1 << 62
+        let value = word >> f &- 1 << (62 &- f)
+        compared.pointer[index] = (value &- bound) & low | (word >> 63 ^ 1) << k
+        lifted.pointer[index] = value
+      } else {
+        let (word, mask) = (0 &- share, turnMasks!.pointer[index] >> (64 &- f))
+        let value = 0 &- word >> f
+        compared.pointer[index] = value & low | (word >> 63) << k | mask << (k &+ 1)
+        lifted.pointer[index] = value &+ mask << (64 &- f)
+      }
+    }
+    return combined(spec.function, compared, lifted)
+  }
+
+  /// The operands of a function of lifted values; each array is its own, since turns are added to them.
+  private func combined(_ function: ComparisonFunction, _ compared: SecretWords, _ lifted: SecretWords) -> Operands {
+    let count = compared.count
+    func operands(_ weight: Int64, _ base: Int64) -> Operands {
+      Operands(
+        compared: compared, operand: weight == 1 ? lifted : scaled(lifted, weight, .word),
+        base: base == 0 ? nil : scaled(lifted, base, .word),
+        turns: TurnWeights(operand: weight, negatedFrom: count, base: base))
+    }
+    switch function {
+    case .relu: return operands(1, 0)
+    case .leakyReLU(let shift): return operands((1 << Int64(shift)) - 1, 1)
+    case .absolute: return operands(2, -1)
+    case .clip(let lower, let upper):
+      let half = count / 2
+      let bounds = (constant(lower, half, .word), constant(upper, half, .word))
+      let second = lifted.pointer + half
+      Elementwise.subtract(.word, lifted.pointer, bounds.0.pointer, count: half, output: lifted.pointer)
+      Elementwise.subtract(.word, bounds.1.pointer, second, count: half, output: second)
+      let base = SecretWords(zeros: count)
+      base.pointer.update(from: bounds.0.pointer, count: half)
+      return Operands(
+        compared: compared, operand: lifted, base: lower == 0 ? nil : base,
+        turns: TurnWeights(operand: 1, negatedFrom: half, base: 0))
+    case .sign, .floor: preconditionFailure("no value of it turns")
+    }
   }
 
   private func constant(_ value: Int64, _ count: Int, _ kind: ModulusKind) -> SecretWords {

@@ -186,8 +186,11 @@ struct DataOwnerWalk {
     receive: (Int, Int, consuming DataOwnerComparisonMaterial) -> Void
   ) throws -> [SecretWords] {
     let schedule = program.comparisonSchedule(index)!
-    var walks = operands.map {
-      ComparisonWalk(program: program, step: index, schedule: schedule, leads: false, share: $0)
+    let turnMasks = try turnMasks(index, schedule)
+    var walks = operands.enumerated().map {
+      ComparisonWalk(
+        program: program, step: index, schedule: schedule, leads: false, share: $0.element,
+        turnMasks: turnMasks?[$0.offset])
     }
     for (number, stage) in schedule.stages.enumerated() {
       let isLast = number == schedule.stages.count - 1
@@ -206,6 +209,12 @@ struct DataOwnerWalk {
       for position in walks.indices { walks[position].advance(stage: number, results: masks[position]) }
     }
     return walks.map { $0.finish() }
+  }
+
+  /// What masks its shares of turns, where they travel: a draw of its own behind those of the step's runs.
+  private func turnMasks(_ index: Int, _ schedule: ComparisonSchedule) throws -> [SecretWords]? {
+    guard let stage = schedule.stages.first, stage.answersTurns else { return nil }
+    return try source.masks(step: index, stage: schedule.stages.count, count: stage.count, modulus: .word)
   }
 
   /// The masks of a run: the step's own in its last one, where a clip splits each in two.

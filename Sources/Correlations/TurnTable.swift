@@ -1,10 +1,11 @@
 public import Programs
 
-/// The table by which a floor learns where its operand's shares turn: the data owner chooses one of two entries of f bits
+/// The table by which parties learn, in shares, where an operand's shares turn: the data owner chooses one of two entries of f bits
 /// (Protocols/comparison/spec.md). Pointers are to planes of one tile: an entry's f planes, the lowest bit first, and of pads
 /// entry 0 before entry 1. No jump and no address depends on a bit.
 public struct TurnTable: Sendable {
-  private let bits: Int
+  /// f.
+  public let bits: Int
   private let bytes: Int
 
   /// - Parameters:
@@ -33,13 +34,36 @@ public struct TurnTable: Sendable {
 
   /// The model owner's entry 1, (p_0 + n) xor p_1, from its bit n; entry 0 would be zero. Its share is -p_0.
   public func table(_ n: UnsafePointer<UInt8>, pads: UnsafePointer<UInt8>, table: UnsafeMutablePointer<UInt8>) {
-    for index in 0..<bytes {
-      var carry = n[index]
-      for plane in 0..<bits {
-        let place = plane * bytes + index
-        table[place] = pads[place] ^ carry ^ pads[bits * bytes + place]
-        carry &= pads[place]
-      }
+    rippling { carry in
+      carry.update(from: n, count: bytes)
+    } step: { place, carry in
+      let pad = pads[place]
+      table[place] = pad ^ carry ^ pads[bits * bytes + place]
+      carry &= pad
+    }
+  }
+
+  /// a - b of numbers of f bits. The output may be either.
+  public func subtract(
+    _ a: UnsafePointer<UInt8>, _ b: UnsafePointer<UInt8>, output: UnsafeMutablePointer<UInt8>
+  ) {
+    rippling { borrow in
+      borrow.update(repeating: 0, count: bytes)
+    } step: { place, borrow in
+      let (first, second) = (a[place], b[place])
+      output[place] = first ^ second ^ borrow
+      borrow = ~first & (second | borrow) | second & borrow
+    }
+  }
+
+  /// Goes from the lowest plane to the highest with a bit an element that each hands to the next.
+  private func rippling(
+    start: (UnsafeMutablePointer<UInt8>) -> Void, step: (_ place: Int, _ carry: inout UInt8) -> Void
+  ) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bytes) { memory in
+      guard let carry = memory.baseAddress else { return }
+      start(carry)
+      for plane in 0..<bits { for index in 0..<bytes { step(plane * bytes + index, &carry[index]) } }
     }
   }
 
@@ -51,20 +75,8 @@ public struct TurnTable: Sendable {
     forEach { place, index in share[place] = chosen[place] ^ table[place] & n[index] }
   }
 
-  /// Adds numbers of f bits, or subtracts them, to the top bits of words of Z_2^64.
-  public func add(
-    _ planes: UnsafePointer<UInt8>, negative: Bool, count: Int, to words: UnsafeMutablePointer<UInt64>
-  ) {
-    for plane in 0..<bits {
-      let row = planes + plane * bytes
-      // One bit of weight 2^w subtracted is 2^w times -1.
-      let weight = UInt64(1) << UInt64(64 - bits + plane)
-      let unit = negative ? 0 &- weight : weight
-      for index in 0..<count {
-        words[index] &+= unit &* UInt64(row[index >> 3] >> UInt8(index & 7) & 1)
-      }
-    }
-  }
+  /// What a number of f bits is worth at the top of a word of Z_2^64, times a weight.
+  public func unit(_ weight: Int64 = 1) -> UInt64 { UInt64(bitPattern: weight) &* (1 << UInt64(64 - bits)) }
 
   private func forEach(_ body: (_ place: Int, _ index: Int) -> Void) {
     for plane in 0..<bits { for index in 0..<bytes { body(plane * bytes + index, index) } }

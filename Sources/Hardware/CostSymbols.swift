@@ -21,8 +21,9 @@ enum CostSymbols {
     "change-ring": common,
     "outsourced": common.union(["inputs", "inputMaskBytes", "outputs", "weights", "macs", "outputBytes"]),
     "comparison": common.union([
-      "bits", "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "leafPlanes",
-      "padPlanes", "productPlanes", "tablePlanes", "triplePlanes", "drops", "lifts", "pairs",
+      "bits", "draws", "digits", "entries", "joints", "digitBits", "finals", "hotPlanes", "turnPlanes", "answerPlanes",
+      "turnDraws",
+      "leafPlanes", "padPlanes", "productPlanes", "tablePlanes", "triplePlanes", "drops", "lifts", "pairs",
       "open1", "open2", "open3", "open4", "open5", "open6", "open7",
     ]),
   ]
@@ -117,7 +118,8 @@ enum CostSymbols {
       "bits": digits.bits, "digits": stage.tableWidths.count,
       "entries": stage.tableWidths.reduce(0) { $0 + 1 << $1 },
       "joints": stage.jointTransfers,
-      "digitBits": stage.shiftPlanes, "turnPlanes": stage.turnBits,
+      "digitBits": stage.shiftPlanes, "turnPlanes": stage.turnBits, "answerPlanes": stage.answerPlanes,
+      "turnDraws": stage.answersTurns ? 1 : 0,
       "hotPlanes": digits.widths.reduce(0) { $0 + 2 << $1 - 2 }, "leafPlanes": stage.chosenPlanes,
       "padPlanes": stage.padPlanes, "productPlanes": digits.productPlanes, "tablePlanes": stage.tablePlanes,
       "triplePlanes": digits.triplePlanes, "open1": open(0),

@@ -13,8 +13,13 @@ public enum TruncationPolicy: String, Codable, Hashable, Sendable, CaseIterable 
 
 /// How tensors of Z_2^64 lose low bits, in front of comparisons and of the output.
 public enum RingTruncation: String, Codable, Hashable, Sendable, CaseIterable {
-  /// Each party drops its own: a unit off, and by a whole turn with probability |x|/2^64.
+  /// Locally, where the failure budget leaves operands all the bits that are asked for; else tracked, but for the comparisons
+  /// that turn rarely enough.
+  case automatic
+  /// Each party drops its own: a unit off, and by a whole turn with probability |x|/2^64, which bounds the bits of operands.
   case local
+  /// Each party drops its own, and a comparison tells both in shares where that turns: a unit off, never more.
+  case tracked
   /// Both together, by further comparisons: exactly the floor, always.
   case faithful
 }
@@ -33,7 +38,8 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
   public var inputBits: Int
   /// Fraction bits of activations' results, 4...20.
   public var activationBits: Int
-  /// Fraction bits of weights, before gains, 4...15; the sum with the operand's fraction bits is at most 24.
+  /// Fraction bits of weights, before gains, 4...15; the sum with the operand's fraction bits is at most 28.
+  /// Those before comparisons get two more where nothing limits them.
   public var weightBits: Int
   /// Fraction bits of the output, 0...24.
   public var outputBits: Int
@@ -57,7 +63,8 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
   public init(
     inputBits: Int = 12, activationBits: Int = 12, weightBits: Int = 12, outputBits: Int = 12,
     truncation: TruncationPolicy = .exact, failureBudget: Double = 0x1p-20, allowExceeding: Bool = false,
-    comparisons: ComparisonPreference = .messages, comparisonBits: Int? = nil, ringTruncation: RingTruncation = .local,
+    comparisons: ComparisonPreference = .messages, comparisonBits: Int? = nil,
+    ringTruncation: RingTruncation = .automatic,
     reveals: Revelation = .scores
   ) {
     self.inputBits = inputBits
@@ -92,8 +99,8 @@ public struct PlannerOptions: Codable, Hashable, Sendable {
   func validate() throws {
     let limits: [(String, Int, ClosedRange<Int>)] = [
       ("input", inputBits, 4...20), ("activation", activationBits, 4...20), ("weight", weightBits, 4...15),
-      ("output", outputBits, 0...24), ("input and weight", inputBits + weightBits, 8...24),
-      ("activation and weight", activationBits + weightBits, 8...24),
+      ("output", outputBits, 0...24), ("input and weight", inputBits + weightBits, 8...28),
+      ("activation and weight", activationBits + weightBits, 8...28),
     ]
     for (what, bits, range) in limits where !range.contains(bits) {
       throw NetworksError.invalidGraph(

@@ -270,20 +270,43 @@ private struct Emitter {
       digits: ComparisonDigits(bits: scaling.bits, preferring: solver.options.comparisons), function: function)
   }
 
-  var isFaithful: Bool { solver.options.ringTruncation == .faithful }
+  var isFaithful: Bool { solver.ringTruncation == .faithful }
 
-  /// The step of a comparison; under faithful truncation with a floor before it, or for maxima behind it, where fewer values
-  /// are left. A comparison of shares that stay whole words of Z_2^64 turns as the values do, and nothing goes wrong.
+  /// Whether a comparison drops bits at each party alone, come what may.
+  private func dropsAlone(_ node: Node, _ operation: StepOperation) -> Bool {
+    // A sign is taken of bits that no turn reaches.
+    if solver.ringTruncation == .local || node.operation == .sign { return true }
+    let turns = solver.comparison[node.id]!.expectedTurns
+    return solver.options.ringTruncation == .automatic && turns <= solver.sharing.share[node.id] ?? 0
+  }
+
+  /// The comparison with turns tracked, where it can be.
+  private func tracked(_ spec: ComparisonSpec, _ modulus: ModulusKind) -> ComparisonSpec? {
+    guard solver.ringTruncation == .tracked, modulus == .word, spec.digits.count >= 2,
+      spec.droppedBits + spec.digits.bits <= 62
+    else { return nil }
+    var result = spec
+    result.tracksTurns = true
+    return result
+  }
+
+  /// The step of a comparison; where bits are to be dropped together, with a floor before it, or for maxima behind it, where fewer
+  /// values are left. A comparison of shares that stay whole words of Z_2^64 turns as the values do, and nothing goes wrong.
   mutating func appendComparison(
     _ node: Node, _ operation: StepOperation, _ operand: Int, _ tensor: TensorInfo, _ detail: inout StepDetail
   ) -> Int {
     let scaling = solver.comparison[node.id]!
     let (dropped, isField) = (scaling.droppedBits, tensor.modulus == .field)
     detail.rangeBits = bits(scaling.largest)
-    guard isFaithful, dropped > 0 else {
-      failures.append(dropped > 0 || isField ? scaling.expectedTurns : 0)
+    guard dropped > 0, !dropsAlone(node, operation) else {
+      failures.append((dropped > 0 && node.operation != .sign) || isField ? scaling.expectedTurns : 0)
       quantizeComparison(node, scaling.operand)
       return append(node.name, operation, [operand], tensor, detail)
+    }
+    if case .comparison(let spec) = operation, let spec = tracked(spec, tensor.modulus) {
+      failures.append(0)
+      quantizeComparison(node, scaling.operand)
+      return append(node.name, .comparison(spec), [operand], tensor, detail)
     }
     if case .maxPool(let spec) = operation {
       var whole = spec

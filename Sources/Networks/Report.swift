@@ -1,4 +1,4 @@
-public import Programs
+import Programs
 import Rings
 
 /// A readable account of a network or plan, layer by layer; also `Codable`, for machines.
@@ -27,7 +27,7 @@ public struct Report: Codable, Hashable, Sendable {
     /// Low bits that it drops.
     public var droppedBits: Int?
     /// How it drops them.
-    public var truncation: TruncationVariant?
+    public var truncation: String?
     /// Expected elements per inference that its truncation or change of ring gets wrong.
     public var expectedFailures: Double?
     /// k: bits in which it compares.
@@ -97,15 +97,18 @@ public struct Report: Codable, Hashable, Sendable {
         layer.parameters = geometry.weightCount + geometry.outChannels
       case .activation(let spec):
         layer.droppedBits = spec.droppedBits
-        layer.truncation = spec.truncation
+        layer.truncation = spec.truncation.rawValue
         layer.expectedFailures = failures[index]
         layer.messages = 2
       case .comparison, .maxPool, .argMax:
         let schedule = program.comparisonSchedule(index)!
         layer.droppedBits = program.comparisonDrops(index)
-        if layer.droppedBits! > 0 { layer.truncation = .local }
-        if case .comparison(let spec) = step.operation, spec.function == .floor {
-          (layer.droppedBits, layer.truncation) = (spec.droppedBits, .exact)
+        if layer.droppedBits! > 0 { layer.truncation = TruncationVariant.local.rawValue }
+        if case .comparison(let spec) = step.operation {
+          if spec.tracksTurns { layer.truncation = RingTruncation.tracked.rawValue }
+          if spec.function == .floor {
+            (layer.droppedBits, layer.truncation) = (spec.droppedBits, TruncationVariant.exact.rawValue)
+          }
         }
         layer.expectedFailures = failures[index]
         layer.comparisonBits = schedule.stages[0].digits.bits
@@ -175,7 +178,7 @@ public struct Report: Codable, Hashable, Sendable {
       if planned {
         row += [
           layer.modulus ?? "", layer.fractionBits.map(String.init) ?? "", layer.droppedBits.map(String.init) ?? "",
-          layer.truncation?.rawValue ?? "", layer.expectedFailures.map(Self.number) ?? "",
+          layer.truncation ?? "", layer.expectedFailures.map(Self.number) ?? "",
         ]
       }
       if compares {

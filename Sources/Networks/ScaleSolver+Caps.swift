@@ -129,7 +129,7 @@ extension ScaleSolver {
 
   /// The scale of a tensor at which flooring its shares apart takes a comparison's part of half the failure budget.
   private func turnCap(_ root: Int, _ affine: ComparisonAffine?) -> Double {
-    if options.ringTruncation == .faithful { return .infinity }
+    if ringTruncation != .local { return .infinity }
     let comparisons = graph.nodes.count { $0.operation.isComparison }
     let turns = expectedTurns(root, [Double](repeating: 1, count: shapes[root].channels), affine)
     return options.failureBudget / max(turns * Double(2 * comparisons), 0x1p-200)

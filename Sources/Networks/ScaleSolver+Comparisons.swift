@@ -20,8 +20,10 @@ struct ComparisonScaling {
 extension ScaleSolver {
   /// Chooses the scale of a comparison's operand, everything open beneath it, the bits that it drops, and its width.
   mutating func solveComparison(_ node: Node) throws {
+    // Finer weights make larger operands, which cost nothing where these may turn: a bit more is dropped.
+    let finer = ringTruncation == .local ? 0 : TurnSharing.spareWeightBits
     let limits = Limits(
-      weight: Self.largestWeight, quotient: Scalar.power(options.weightBits), isRelative: true)
+      weight: Self.largestWeight, quotient: Scalar.power(options.weightBits + finer), isRelative: true)
     let root = compared(by: node)
     if isOpen(root) {
       var visited: Set<Int> = [root]
@@ -204,7 +206,7 @@ extension ScaleSolver {
   /// Whether dropping bits of an operand stays within the comparison's share of the failure budget: finer weights
   /// make larger operands. A scale that drops few bits is coarse enough already, and is left to the plan's own check.
   private func turnsRarely(_ node: Node, _ root: Int, _ operand: [Double], dropped: Int) -> Bool {
-    if options.ringTruncation == .faithful { return true }
+    if ringTruncation != .local { return true }
     return dropped <= Self.fewDroppedBits
       || expectedTurns(root, operand, affine[node.id]) <= sharing.share[node.id] ?? 0
   }

@@ -48,6 +48,8 @@ struct ScaleSolver {
   var demands: [ReaderDemand] = []
   /// How comparisons share the failure budget.
   private(set) var sharing: TurnSharing!
+  /// How tensors of Z_2^64 lose low bits; never automatically.
+  private(set) var ringTruncation: RingTruncation
 
   static let largestWeight = 65535.0
   /// Weights before the output are not squared afterwards: 14 bits are as fine as the activations they meet.
@@ -71,7 +73,9 @@ struct ScaleSolver {
     label = [Int](repeating: 0, count: graph.nodes.count)
     masked = [Bool](repeating: false, count: graph.nodes.count)
     absorbed = try Folding.absorbed(in: graph)
+    ringTruncation = options.ringTruncation
     sharing = TurnSharing(self)
+    if ringTruncation == .automatic { ringTruncation = sharing.isAmple ? .local : .tracked }
   }
 
   /// Finds all scales.

@@ -12,6 +12,11 @@ struct TurnSharing {
   /// Fraction bits that comparisons keep: as many as were asked for, or fewer where the budget leaves weights too few.
   private(set) var keptBits: Int
 
+  /// Whether the budget leaves every comparison as many bits as are asked for, and weights some more.
+  private(set) var isAmple = true
+
+  /// Bits of weights beyond those that were asked for that are worth having: rounded weights err most.
+  static let spareWeightBits = 2
   /// Fewest fraction bits that are kept.
   private static let leastKept = 7
 
@@ -19,7 +24,7 @@ struct TurnSharing {
     let options = solver.options
     keptBits = options.activationBits
     let comparisons = solver.graph.nodes.filter(\.operation.isComparison)
-    guard options.ringTruncation == .local, !comparisons.isEmpty else { return }
+    guard !comparisons.isEmpty else { return }
     // Changes of ring and labels turn too.
     let isAlone = !solver.graph.nodes.contains { if case .x2act = $0.operation { true } else { false } }
     let budget = options.failureBudget * (isAlone && options.reveals == .scores ? 0.9 : 0.5)
@@ -32,28 +37,38 @@ struct TurnSharing {
     func weight(_ load: Double) -> Double { Scalar.exp2(Scalar.log2(load) * 2 / 3) }
     let sum = load.values.reduce(0) { $0 + weight($1) }
     for (node, load) in load { share[node] = budget * weight(load) / sum }
-    keptBits = balanced(solver, comparisons, load)
+    let layers = layers(solver, comparisons, load)
+    isAmple = layers.allSatisfy { $0.bits >= options.activationBits + options.weightBits + Self.spareWeightBits }
+    if options.ringTruncation == .local { keptBits = balanced(layers, options) }
   }
 
-  /// The fraction bits at which rounded activations and rounded weights together err least.
-  private func balanced(_ solver: ScaleSolver, _ comparisons: [Node], _ load: [Int: Double]) -> Int {
-    let options = solver.options
-    guard options.activationBits > Self.leastKept else { return options.activationBits }
-    // Relative errors of a unit of the activations and of a unit of the weights, with the bits that the budget leaves.
-    var layers: [(bits: Int, activation: Double, weight: Double)] = []
-    for node in comparisons {
-      guard let source = Self.linear(solver.graph, node.inputs[0]) else { continue }
+  /// A layer of weights before a comparison.
+  private struct Layer {
+    /// Bits of its weights and of what they meet, together, that the budget leaves.
+    var bits: Int
+    /// Relative errors of a unit of the activations and of a unit of the weights, squared.
+    var activation, weight: Double
+  }
+
+  private func layers(_ solver: ScaleSolver, _ comparisons: [Node], _ load: [Int: Double]) -> [Layer] {
+    comparisons.compactMap { node in
+      guard let source = Self.linear(solver.graph, node.inputs[0]) else { return nil }
       let scaling = LinearScaling(solver, solver.graph.nodes[source])
       let operand = Double(solver.calibration.nodes[solver.graph.nodes[source].inputs[0]].rootMeanSquare)
       let weights = scaling.rootMeanSquare
-      guard operand > 0, weights > 0 else { continue }
+      guard operand > 0, weights > 0 else { return nil }
       let bits = Int(Scalar.log2(share[node.id]! / load[node.id]!).rounded(.down)) + 64
-      layers.append((bits, 1 / (6 * operand * operand), 1 / (12 * weights * weights)))
+      return Layer(bits: bits, activation: 1 / (6 * operand * operand), weight: 1 / (12 * weights * weights))
     }
+  }
+
+  /// The fraction bits at which rounded activations and rounded weights together err least.
+  private func balanced(_ layers: [Layer], _ options: PlannerOptions) -> Int {
+    guard options.activationBits > Self.leastKept else { return options.activationBits }
     func error(_ kept: Int) -> Double {
       layers.reduce(0) { sum, layer in
         // More bits of weights than were asked for are not taken.
-        let weightBits = min(layer.bits - kept, options.weightBits + 2)
+        let weightBits = min(layer.bits - kept, options.weightBits + Self.spareWeightBits)
         return sum + layer.activation * Scalar.power(-2 * kept) + layer.weight * Scalar.power(-2 * weightBits)
       }
     }

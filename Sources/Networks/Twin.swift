@@ -100,7 +100,7 @@ public struct Twin: Sendable {
       return TwinKernels.comparison(operands[0], shape, spec, layer, &outOfRange)
     case .offset: return zip(operands[0], model.offset[index]!).map { $0 &+ $1 }
     case .maxPool(let spec):
-      let values = operands[0].map { $0 >> Int64(spec.droppedBits) }
+      let values = operands[0].map { TwinKernels.dropped($0, spec.droppedBits) }
       return TwinKernels.tournament(values, comparisons[index]!.tournament!, spec.digits.bits, &outOfRange)
     case .argMax(let spec): return TwinKernels.argMax(operands[0], comparisons[index]!.tournament!, spec, &outOfRange)
     case .subsamplePad(let stride, let before, _):

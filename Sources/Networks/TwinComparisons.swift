@@ -2,6 +2,10 @@ import Programs
 import Rings
 
 extension TwinKernels {
+  /// x / 2^bits, rounded to the nearest integer, halves up. Shares that lose their low bits apart give one of the two integers beside it,
+  /// and it on average.
+  static func dropped(_ x: Int64, _ bits: Int) -> Int64 { bits == 0 ? x : (x &+ 1 << Int64(bits - 1)) >> Int64(bits) }
+
   /// Whether the k low bits of a value stand for a number that is not negative, and whether they stand for the value.
   private static func compare(_ value: Int64, _ bits: Int, _ outOfRange: inout Int) -> Bool {
     let low = (value << Int64(64 - bits)) >> Int64(64 - bits)
@@ -17,8 +21,8 @@ extension TwinKernels {
       for word in input where word < -limit || word >= limit { outOfRange += 1 }
     }
     return input.map { word in
-      let x = word >> Int64(spec.droppedBits)
-      if spec.function == .floor { return x }
+      if spec.function == .floor { return word >> Int64(spec.droppedBits) }
+      let x = dropped(word, spec.droppedBits)
       if case .clip(let lower, let upper) = spec.function {
         let isInside = compare(x &- lower, bits, &outOfRange)
         let isAbove = compare(x &- upper, bits, &outOfRange)
@@ -43,7 +47,7 @@ extension TwinKernels {
     let area = shape.height * shape.width
     return input.indices.map { index in
       let channel = index / area
-      let x = (input[index] &+ layer.threshold[channel]) >> Int64(spec.droppedBits)
+      let x = dropped(input[index] &+ layer.threshold[channel], spec.droppedBits)
       let isKept = compare(x, spec.digits.bits, &outOfRange) != layer.flips[channel]
       return (isKept ? x : 0) &+ layer.offset[channel]
     }
@@ -68,7 +72,7 @@ extension TwinKernels {
   ) -> [Int64] {
     let last = Int64(input.count - 1)
     let values = input.enumerated().map { index, word in
-      ((word >> Int64(spec.droppedBits)) << Int64(spec.indexBits)) &+ (last - Int64(index))
+      (dropped(word, spec.droppedBits) << Int64(spec.indexBits)) &+ (last - Int64(index))
     }
     return Self.tournament(values, tournament, spec.digits.bits, &outOfRange).map {
       (last &- $0) << Int64(64 - spec.indexBits)

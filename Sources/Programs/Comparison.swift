@@ -18,7 +18,8 @@ public enum ComparisonFunction: Codable, Hashable, Sendable {
 /// The public part of an exact comparison: what is dropped before it, in how many bits it runs, and what it selects.
 ///
 /// An operand in Z_2^64 loses its low bits at each party alone (P0 floors; P1 negates, floors, negates): off by one unit
-/// at most, and by a whole turn with probability |x|/2^64. The sign is then taken in k bits. A value outside
+/// at most, and by a whole turn with probability |x|/2^64, or never where turns are tracked. The sign is then taken in k
+/// bits. A value outside
 /// -2^(k-1) ..< 2^(k-1) has the sign of its bit k - 1: its result is wrong, its secrecy is not.
 public struct ComparisonSpec: Codable, Hashable, Sendable {
   /// Low bits dropped first, 0...40.
@@ -27,12 +28,39 @@ public struct ComparisonSpec: Codable, Hashable, Sendable {
   public var digits: ComparisonDigits
   /// What is computed.
   public var function: ComparisonFunction
+  /// Whether both parties find out together, in shares, where the operand's shares turn, so that dropping bits of
+  /// x in -2^62 ..< 2^62 is off by less than a unit always. It takes two digits or more, a result in Z_2^64 that is made of x
+  /// (ReLU and its kin, |x|, clip), 1 to 40 dropped bits, and at most 62 of them and the comparison's together.
+  public var tracksTurns: Bool
 
   /// Describes a comparison.
-  public init(droppedBits: Int, digits: ComparisonDigits, function: ComparisonFunction = .relu) {
+  public init(
+    droppedBits: Int, digits: ComparisonDigits, function: ComparisonFunction = .relu, tracksTurns: Bool = false
+  ) {
     self.droppedBits = droppedBits
     self.digits = digits
     self.function = function
+    self.tracksTurns = tracksTurns
+  }
+
+  private enum CodingKeys: String, CodingKey { case droppedBits, digits, function, tracksTurns }
+
+  /// Reads a description; files of earlier versions say nothing of turns.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    droppedBits = try values.decode(Int.self, forKey: .droppedBits)
+    digits = try values.decode(ComparisonDigits.self, forKey: .digits)
+    function = try values.decode(ComparisonFunction.self, forKey: .function)
+    tracksTurns = try values.decodeIfPresent(Bool.self, forKey: .tracksTurns) ?? false
+  }
+
+  /// Writes it; turns only where they are tracked, so that digests of other programs stay what they were.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(droppedBits, forKey: .droppedBits)
+    try values.encode(digits, forKey: .digits)
+    try values.encode(function, forKey: .function)
+    if tracksTurns { try values.encode(tracksTurns, forKey: .tracksTurns) }
   }
 }
 

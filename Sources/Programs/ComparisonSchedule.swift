@@ -8,15 +8,21 @@ public struct ComparisonStage: Hashable, Sendable {
   public var digits: ComparisonDigits
   /// The ring in which the multiplexer works, and its result lives.
   public var modulus: ModulusKind
-  /// f: bits of the table that tells a floor where its operand's shares turn; 0 where nothing is floored.
+  /// f: bits of the table that tells where the operand's shares turn; 0 where nothing asks.
   public var turnBits: Int
+  /// Whether turns belong to the multiplexer's operand, so that the data owner's share of each goes to the model owner,
+  /// masked; else they belong to what is added.
+  public var answersTurns: Bool
 
   /// Describes a run.
-  public init(count: Int, digits: ComparisonDigits, modulus: ModulusKind, turnBits: Int = 0) {
+  public init(
+    count: Int, digits: ComparisonDigits, modulus: ModulusKind, turnBits: Int = 0, answersTurns: Bool = false
+  ) {
     self.count = count
     self.digits = digits
     self.modulus = modulus
     self.turnBits = turnBits
+    self.answersTurns = answersTurns
   }
 }
 
@@ -27,8 +33,12 @@ extension ComparisonStage {
   public var tableWidths: [Int] { digits.widths + [Int](repeating: 1, count: turns) }
   /// Bits of an entry of a table.
   public func lanes(_ table: Int) -> Int { table < digits.count ? ComparisonDigits.lanes(table) : turnBits }
-  /// Planes of the data owner's word: digits, the top bit, and the turn's choice.
-  public var choicePlanes: Int { digits.bits + turns }
+  /// Planes of a word that is compared: digits, the top bit, and the turn's choice.
+  public var comparedPlanes: Int { digits.bits + turns }
+  /// Planes of the data owner's share of a turn where it travels, masked.
+  public var answerPlanes: Int { answersTurns ? turnBits : 0 }
+  /// Planes of the data owner's word: those, and the masks of its shares of turns.
+  public var choicePlanes: Int { comparedPlanes + answerPlanes }
   /// Planes of all choices of tables.
   public var shiftPlanes: Int { digits.digitBits + turns }
   /// Planes of all pads, entry 0 included.
@@ -64,7 +74,7 @@ extension Program {
     case .comparison(let spec):
       let stage = ComparisonStage(
         count: step.tensor.shape.count * spec.function.comparisons, digits: spec.digits, modulus: step.tensor.modulus,
-        turnBits: spec.function == .floor ? spec.droppedBits : 0)
+        turnBits: spec.function == .floor || spec.tracksTurns ? spec.droppedBits : 0, answersTurns: spec.tracksTurns)
       return ComparisonSchedule(stages: [stage], tournament: nil)
     case .maxPool(let spec):
       let shape = steps[step.inputs[0]].tensor.shape

@@ -249,9 +249,11 @@ extension Program {
         throw invalid(index, "it drops \(spec.droppedBits) bits together with digits for another number")
       }
       guard steps[index].tensor.modulus == .word else { throw invalid(index, "a floor must be in Z_2^64") }
+      guard !spec.tracksTurns else { throw invalid(index, "a floor has no turns that are tracked apart") }
       return
     }
     try validateDigits(spec.digits, spec.droppedBits, index)
+    if spec.tracksTurns { try validateTurns(spec, index) }
     switch spec.function {
     case .relu, .absolute, .sign, .floor: break
     case .leakyReLU(let shift):
@@ -261,6 +263,15 @@ extension Program {
       guard lower < upper, lower >= -limit, upper < limit else {
         throw invalid(index, "its bounds are out of range, or out of order")
       }
+    }
+  }
+
+  private func validateTurns(_ spec: ComparisonSpec, _ index: Int) throws {
+    guard steps[index].tensor.modulus == .word, spec.function != .sign else {
+      throw invalid(index, "turns are tracked for values in Z_2^64")
+    }
+    guard spec.digits.count >= 2, spec.droppedBits >= 1, spec.droppedBits + spec.digits.bits <= 62 else {
+      throw invalid(index, "turns are tracked with two digits or more, and 1 to 62 bits together")
     }
   }
 

@@ -82,6 +82,20 @@ public struct ComparisonKernels: Sendable {
     ck_compare_products(isa, UInt32(nodes), bytes, first, second, products)
   }
 
+  /// Adds `unit` times a number to each word of Z_2^64, and -`unit` times it from element `negatedFrom` on.
+  ///
+  /// - Parameters:
+  ///   - planes: the numbers' bits, the lowest first.
+  ///   - bits: of a number, 1...64.
+  ///   - negatedFrom: may lie outside of 0..<`count`.
+  public func add(
+    _ planes: UnsafePointer<UInt8>, bits: Int, unit: UInt64, negatedFrom: Int = .max, count: Int,
+    to words: UnsafeMutablePointer<UInt64>
+  ) {
+    precondition((1...64).contains(bits))
+    ck_add_planes(isa, planes, UInt32(bits), (count + 7) / 8, unit, max(0, min(negatedFrom, count)), count, words)
+  }
+
   // MARK: Multiplexer
 
   /// P0: delta0 = b0 xor rho0, D = m0 (1 - 2 b0) - g.

@@ -76,11 +76,18 @@ public struct ComparisonDataOwner {
           kernels.leaves(
             widths, bytes: bytes, choices: choices, tables: message, chosen: chosen, leaves: tree.shares)
           if let turn = stage.turn(bytes: bytes) {
-            let share = scratch.outgoing.pointer
+            // Behind the openings of the message.
+            let share = scratch.outgoing.pointer + flow.dataOpenings(0) * bytes
             turn.share(
               choices + digits.bits * bytes, table: message + digits.tablePlanes * bytes,
               chosen: chosen + digits.leafPlanes * bytes, share: share)
-            turn.add(share, negative: false, count: count, to: material.offset.pointer + first)
+            if stage.answersTurns {
+              turn.subtract(share, choices + stage.comparedPlanes * bytes, output: share)
+              ComparisonKernels.trim(share, planes: turn.bits, count: count)
+            } else {
+              kernels.add(
+                share, bits: turn.bits, unit: turn.unit(), count: count, to: material.offset.pointer + first)
+            }
           }
           guard hasTree else { return }
           try reply(0, tree, message + stage.tablePlanes * bytes, scratch)
@@ -96,7 +103,8 @@ public struct ComparisonDataOwner {
     let outgoing = scratch.outgoing.pointer
     let used = tree.open(level, to: outgoing)
     _ = tree.join(level, with: peer)
-    try channel.write(outgoing, used + tree.open(level + 1, to: outgoing + used))
+    _ = tree.open(level + 1, to: outgoing + used)
+    try channel.write(outgoing, flow.dataPlanes(level) * tree.bytes)
   }
 
   /// Takes openings of the level that waits and of the next; gives those of the next and of the one after it.

@@ -6,7 +6,7 @@ public import Transport
 extension FrameKind {
   /// Model owner -> data owner: leaf tables, and the openings of the tree's first level.
   public static let comparisonTables = FrameKind(rawValue: 0x70)
-  /// Data owner -> model owner: openings of one or two levels.
+  /// Data owner -> model owner: openings of one or two levels, and behind the first ones its masked shares of turns.
   public static let comparisonDataOpenings = FrameKind(rawValue: 0x71)
   /// Model owner -> data owner: openings of two levels, with more to come.
   public static let comparisonModelOpenings = FrameKind(rawValue: 0x72)
@@ -24,6 +24,7 @@ struct ComparisonFlow {
   init(_ stage: ComparisonStage) {
     self.stage = stage
     levels = stage.digits.levels
+    precondition(!stage.answersTurns || !levels.isEmpty, "turns travel with openings")
   }
 
   /// Bits that a party opens on a level; none beyond the last.
@@ -34,7 +35,9 @@ struct ComparisonFlow {
 
   /// Bits of each message of an element.
   var tablePlanes: Int { stage.tablePlanes + open(0) }
-  func dataPlanes(_ level: Int) -> Int { open(level) + open(level + 1) }
+  func dataOpenings(_ level: Int) -> Int { open(level) + open(level + 1) }
+  /// The first ones come with shares of turns, where these travel.
+  func dataPlanes(_ level: Int) -> Int { dataOpenings(level) + (level == 0 ? stage.answerPlanes : 0) }
   func modelPlanes(_ level: Int) -> Int { open(level + 1) + open(level + 2) }
   /// Whether the model owner's message after openings of `level` is its last one.
   func isLast(_ level: Int) -> Bool { level + 2 >= levels.count }

@@ -48,7 +48,7 @@ public struct ComparisonModelOwner {
     try sendTables(operands, states, materials, scratch)
     var level = 0
     while !flow.isLast(level) {
-      try exchange(level, states, materials, scratch)
+      try exchange(level, operands, states, materials, scratch)
       level += 2
     }
     try select(level, operands, states, materials, scratch)
@@ -65,7 +65,7 @@ public struct ComparisonModelOwner {
       let widest = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.widestPlanes, count: count))
       outgoing = widest
       incoming = SecretBytes(uninitialized: widest.count)
-      planes = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.stage.choicePlanes, count: count))
+      planes = SecretBytes(uninitialized: ComparisonTile.bytes(planes: flow.stage.comparedPlanes, count: count))
       words = SecretWords(uninitialized: count)
     }
   }
@@ -83,14 +83,16 @@ public struct ComparisonModelOwner {
         try ComparisonTile.forEach(stage.count) { first, count, bytes in
           let tree = ComparisonTree(
             kernels, flow, leads: true, state, triples: material.triples, first: first, count: count, bytes: bytes)
-          kernels.slice(compared.pointer + first, count: count, bits: stage.choicePlanes, planes: planes)
+          kernels.slice(compared.pointer + first, count: count, bits: stage.comparedPlanes, planes: planes)
           (state.bit.pointer + first / 8).update(from: planes + digits.digitBits * bytes, count: bytes)
           let pads = material.pads.pointer + stage.padPlanes * first / 8
           kernels.tables(widths, bytes: bytes, z: planes, pads: pads, tables: message, leaves: tree.shares)
           if let turn = stage.turn(bytes: bytes) {
             let own = pads + digits.padPlanes * bytes
             turn.table(planes + digits.bits * bytes, pads: own, table: message + digits.tablePlanes * bytes)
-            turn.add(own, negative: true, count: count, to: base!.pointer + first)
+            if !stage.answersTurns {
+              kernels.add(own, bits: turn.bits, unit: turn.unit(-1), count: count, to: base!.pointer + first)
+            }
           }
           ComparisonKernels.trim(message, planes: stage.tablePlanes, count: count)
           let used = stage.tablePlanes * bytes
@@ -103,7 +105,8 @@ public struct ComparisonModelOwner {
 
   /// Takes openings of two levels, gives those of the next two.
   private func exchange(
-    _ level: Int, _ states: [ComparisonState], _ materials: borrowing MaterialBatch<ModelOwnerComparisonMaterial>,
+    _ level: Int, _ operands: [ComparisonWalk.Operands], _ states: [ComparisonState],
+    _ materials: borrowing MaterialBatch<ModelOwnerComparisonMaterial>,
     _ scratch: Scratch
   ) throws {
     try channel.beginReceive(
@@ -116,6 +119,7 @@ public struct ComparisonModelOwner {
           let tree = ComparisonTree(
             kernels, flow, leads: true, state, triples: material.triples, first: first, count: count, bytes: bytes)
           let used = try join(level, tree, scratch)
+          if level == 0 { addTurns(to: operands[sample], material.pads, first: first, count: count, scratch) }
           try channel.write(
             scratch.outgoing.pointer, used + tree.open(level + 2, to: scratch.outgoing.pointer + used))
         }
@@ -136,6 +140,24 @@ public struct ComparisonModelOwner {
     return used
   }
 
+  /// Adds its shares of turns to what is made of values, where turns travel: what came behind the peer's first openings less
+  /// its pads.
+  private func addTurns(
+    to operands: ComparisonWalk.Operands, _ pads: SecretBytes, first: Int, count: Int, _ scratch: Scratch
+  ) {
+    let bytes = (count + 7) / 8
+    guard stage.answersTurns, let turn = stage.turn(bytes: bytes) else { return }
+    guard let weights = operands.turns else { preconditionFailure("operands without weights of turns") }
+    let own = pads.pointer + stage.padPlanes * first / 8 + stage.digits.padPlanes * bytes
+    let share = scratch.incoming.pointer + flow.dataOpenings(0) * bytes
+    turn.subtract(share, own, output: share)
+    kernels.add(
+      share, bits: turn.bits, unit: turn.unit(weights.operand), negatedFrom: weights.negatedFrom - first, count: count,
+      to: operands.operand.pointer + first)
+    guard weights.base != 0, let base = operands.base else { return }
+    kernels.add(share, bits: turn.bits, unit: turn.unit(weights.base), count: count, to: base.pointer + first)
+  }
+
   private func select(
     _ level: Int, _ operands: [ComparisonWalk.Operands], _ states: [ComparisonState],
     _ materials: borrowing MaterialBatch<ModelOwnerComparisonMaterial>, _ scratch: Scratch
@@ -154,6 +176,7 @@ public struct ComparisonModelOwner {
           let tree = ComparisonTree(
             kernels, flow, leads: true, state, triples: material.triples, first: first, count: count, bytes: bytes)
           let used = hasTree ? try join(level, tree, scratch) : 0
+          if level == 0 { addTurns(to: operands[sample], material.pads, first: first, count: count, scratch) }
           let (bit, delta) = (state.bit.pointer + first / 8, state.delta.pointer + first / 8)
           tree.finish(bit, flips: false)
           // The data owner's half of the bit stays: turning this one turns the sum.

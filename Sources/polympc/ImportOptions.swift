@@ -83,7 +83,9 @@ struct PlanningOptions: ParsableArguments {
   @Option(help: "Fewest bits of comparisons, 4 to 64, beside what calibrated ranges ask for.")
   var comparisonBits: Int?
 
-  @Option(help: "How layers before comparisons and the output drop bits: local (the default) or faithful.")
+  @Option(
+    help:
+      "How layers before comparisons drop bits: automatic (the default; local or tracked), local, tracked or faithful.")
   var ringTruncation: RingTruncation?
 
   @Option(

@@ -23,8 +23,7 @@ struct LearningOptions: ParsableArguments {
 
   @Option(
     help:
-      "How layers before comparisons and the output drop bits: local (the default), or faithful (exact, and costs more)."
-  )
+      "How layers before comparisons drop bits: automatic (the default; local or tracked), local, tracked or faithful.")
   var ringTruncation: RingTruncation?
 
   @Option(help: "What results will tell the data owner: scores (the default), or the label alone.")

@@ -64,6 +64,11 @@ void ck_mux_close(int isa, int modulus, size_t count, const uint8_t *b0, const u
                   const uint64_t *m0, const uint64_t *h0, const uint64_t *w0, const uint64_t *base,
                   const uint64_t *answer, uint64_t *out);
 
+/// words += unit times the number whose `bits` bits lie in planes of `bytes` bytes, the lowest first; from element `split` on,
+/// -unit times it.
+void ck_add_planes(int isa, const uint8_t *planes, unsigned bits, size_t bytes, uint64_t unit, size_t split,
+                   size_t count, uint64_t *words);
+
 /// out = -x where the bit is set, x elsewhere; out = x where the bit is set, 0 elsewhere. `out` may be `x`.
 void ck_negate_where(int modulus, size_t count, const uint8_t *bits, const uint64_t *x, uint64_t *out);
 void ck_keep_where(size_t count, const uint8_t *bits, const uint64_t *x, uint64_t *out);
