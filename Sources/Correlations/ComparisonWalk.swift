@@ -30,6 +30,11 @@ public struct ComparisonWalk {
     public let negatedFrom: Int
     /// In what is added.
     public let base: Int64
+
+    /// Collects weights.
+    public init(operand: Int64, negatedFrom: Int, base: Int64) {
+      (self.operand, self.negatedFrom, self.base) = (operand, negatedFrom, base)
+    }
   }
 
   private let operation: StepOperation

@@ -275,7 +275,7 @@ private struct Emitter {
   /// Whether a comparison drops bits at each party alone, come what may.
   private func dropsAlone(_ node: Node, _ operation: StepOperation) -> Bool {
     // A sign is taken of bits that no turn reaches.
-    if solver.ringTruncation == .local || node.operation == .sign { return true }
+    if solver.ringTruncation == .local || (node.operation == .sign && !isFaithful) { return true }
     let turns = solver.comparison[node.id]!.expectedTurns
     return solver.options.ringTruncation == .automatic && turns <= solver.sharing.share[node.id] ?? 0
   }

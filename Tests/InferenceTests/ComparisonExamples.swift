@@ -11,13 +11,13 @@ extension Examples {
   /// A function of the sign between two linear layers.
   static func function(
     _ function: ComparisonFunction, bits: Int = 20, dropped: Int = 6, to modulus: ModulusKind = .word,
-    _ preference: ComparisonPreference = .messages
+    _ preference: ComparisonPreference = .messages, tracks: Bool = false
   ) -> Program {
     var p = ProgramAssembler(TensorShape(channels: 2, height: 6, width: 7), .word)
     p.linear(3, kernel: 3, padding: 1)
-    p.add(
-      .comparison(ComparisonSpec(droppedBits: dropped, digits: digits(bits, preference), function: function)),
-      shape: p.shape, modulus: modulus)
+    let spec = ComparisonSpec(
+      droppedBits: dropped, digits: digits(bits, preference), function: function, tracksTurns: tracks)
+    p.add(.comparison(spec), shape: p.shape, modulus: modulus)
     if modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
     p.linear(2, kernel: 2)
     return p.finish(dropping: 4)

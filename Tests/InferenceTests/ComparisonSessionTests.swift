@@ -47,6 +47,9 @@ struct ComparisonSessionTests {
       // A unit of each of 12 taps times a weight below 2^8, and of sign a whole turn at a value of zero.
       let units: Int64 = if case .leakyReLU(let shift) = function { 1 << Int64(shift) } else { 2 }
       #expect(rounded.worst <= 12 * 256 * units / 16 + 1, "\(preference)")
+      guard modulus == .word, function != .sign else { continue }
+      let tracked = try distance(Examples.function(function, preference, tracks: true), seed: 5, limit: 2)
+      #expect(tracked.worst <= 12 * 256 * units / 16 + 1, "\(preference)")
     }
   }
 
@@ -103,7 +106,8 @@ struct ComparisonSessionTests {
   @Test(
     "The two parties alone: ReLU, maxima and a label, X2act beside ReLU",
     arguments: [
-      Examples.relu(3001), Examples.floored(11), Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes),
+      Examples.relu(3001), Examples.floored(11), Examples.function(.leakyReLU(shift: 2), tracks: true),
+      Examples.function(.clip(lower: 0, upper: 300), bits: 24, .bytes),
       Examples.mixed(),
       Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1), isLabel: true),
       Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field),

@@ -21,7 +21,9 @@ struct CostTests {
     ("floor", Examples.floored()), ("floor, bytes", Examples.floored(27, .bytes)),
     ("whole ring", Examples.relu(300, bits: 64)),
     ("wide max", Examples.pooled(WindowGeometry(Examples.wide), isLabel: true)), ("balanced", Examples.balanced()),
-    ("offsets", Examples.offsets()),
+    ("offsets", Examples.offsets()), ("tracked", Examples.function(.relu, bits: 24, dropped: 11, .bytes, tracks: true)),
+    ("tracked leaky", Examples.function(.leakyReLU(shift: 2), dropped: 3, tracks: true)),
+    ("tracked clip", Examples.function(.clip(lower: -200, upper: 900), bits: 50, dropped: 12, .bytes, tracks: true)),
     ("max in F_p", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), to: .field)),
   ]
 

@@ -102,11 +102,17 @@ struct OperatorTests {
     }
   }
 
-  @Test("Local truncation: within the plan's bound of the twin", arguments: 0..<10, 0..<3 as Range<UInt64>)
-  func local(index: Int, seed: UInt64) throws {
+  @Test(
+    "Bits dropped by each party: within the plan's bound of the twin", arguments: 0..<10,
+    [(0 as UInt64, RingTruncation.local), (1, .local), (2, .automatic), (0, .tracked), (1, .tracked)])
+  func local(index: Int, form: (seed: UInt64, truncation: RingTruncation)) throws {
+    let seed = form.seed
     let random = StreamGenerator(publicSeed: 900 + 10 * UInt64(index) + seed)
     let graph = Self.network(Self.operation(index, random), random)
-    let found = try Case(graph, seed: seed, options: PlannerOptions(comparisons: .bytes))
+    let found = try Case(
+      graph, seed: seed,
+      options: PlannerOptions(
+        comparisons: seed % 2 == 0 ? .bytes : .messages, ringTruncation: form.truncation))
     let (results, bound) = (try found.run(), try #require(found.planned.details.last).errorBound)
     let units = 2 * bound * Double(Int64(1) << Int64(found.planned.plan.input.outputFractionBits)) + 1
     for (input, result) in zip(try found.inputs(), results) {
@@ -167,6 +173,75 @@ struct WholeRingTests {
     sign.function = .sign
     #expect(
       try run(single(Self.edges.count, sign), Self.edges, alone: alone) == Self.edges.map { $0 >= 0 ? 1 : -1 })
+  }
+
+  static let trackable: [ComparisonFunction] = [
+    .relu, .leakyReLU(shift: 1), .leakyReLU(shift: 3), .absolute, .clip(lower: 0, upper: 300),
+    .clip(lower: -250, upper: 120),
+  ]
+
+  /// Any kind of integer below 2^61, of which a 64-bit word's shares turn half of the time.
+  private static func held(_ count: Int, _ seed: UInt64) -> [Int64] {
+    let random = StreamGenerator(publicSeed: seed)
+    return edges.filter { $0 >= -(1 << 61) && $0 < 1 << 61 }
+      + (0..<count).map { _ in Int64(bitPattern: random.word()) >> Int64(2 + random.word() % 60) }
+  }
+
+  private func value(_ function: ComparisonFunction, _ x: Int64) -> Int64 {
+    switch function {
+    case .leakyReLU(let shift): x >= 0 ? x << Int64(shift) : x
+    case .absolute: abs(x)
+    case .clip(let lower, let upper): min(max(x, lower), upper)
+    default: max(x, 0)
+    }
+  }
+
+  @Test(
+    "Turns tracked: one of the two integers beside the quotient", arguments: [1, 2, 7, 12, 20, 31, 40], [false, true])
+  func tracked(dropped: Int, alone: Bool) throws {
+    for (index, function) in Self.trackable.enumerated() {
+      // The integer above must fit as well.
+      var inputs = Self.held(2100, UInt64(100 * dropped + index)).filter { $0 <= (1 << 61) - (1 << Int64(dropped)) - 1 }
+      let preference: ComparisonPreference = alone == (index % 2 == 0) ? .bytes : .messages
+      var bits = 62 - dropped
+      if function.comparisons == 2 {
+        // What a bound is taken from must stay within the word that is compared.
+        inputs = inputs.map { $0 >> 1 }
+        bits = min(bits, 40)
+        inputs = inputs.map { ($0 << Int64(64 - bits - dropped + 1)) >> Int64(64 - bits - dropped + 1) }
+      }
+      var spec = ComparisonSpec(
+        droppedBits: dropped, digits: ComparisonDigits(bits: bits, preferring: preference), function: function,
+        tracksTurns: true)
+      let program = single(inputs.count, spec)
+      try program.validate()
+      func wrong(_ found: [Int64]) -> Int {
+        zip(inputs, found).count { input, result in
+          let (low, isWhole) = (input >> Int64(dropped), input & (1 << Int64(dropped) - 1) == 0)
+          return value(function, low) != result && (isWhole || value(function, low + 1) != result)
+        }
+      }
+      #expect(try wrong(run(program, inputs, alone: alone)) == 0, "\(function)")
+      // The same values turn where nobody looks.
+      guard dropped < 20 else { continue }
+      spec.tracksTurns = false
+      if function.comparisons == 1 { #expect(try wrong(run(single(inputs.count, spec), inputs, alone: alone)) > 0) }
+    }
+  }
+
+  @Test("What is dropped goes up or down as often as it should", arguments: [false, true])
+  func unbiased(alone: Bool) throws {
+    let spec = ComparisonSpec(droppedBits: 6, digits: ComparisonDigits(bits: 20), tracksTurns: true)
+    for part in [1, 16, 48, 63] as [Int64] {
+      let count = 20_000
+      let results = try run(
+        single(count, spec), [Int64](repeating: 7 * 64 + part, count: count), alone: alone)
+      let (up, chance) = (Double(results.count { $0 == 8 }), Double(part) / 64)
+      #expect(results.allSatisfy { $0 == 7 || $0 == 8 })
+      // Six standard deviations.
+      #expect(
+        abs(up - chance * Double(count)) < 6 * (Double(count) * chance * (1 - chance)).squareRoot(), "\(part): \(up)")
+    }
   }
 
   @Test("A floor is the integer's, up to the last bit", arguments: [1, 2, 7, 12, 20, 31, 40], [false, true])

@@ -16,6 +16,7 @@ struct OutsourcedTests {
     ("early", Examples.early()), ("joined", Examples.joined()), ("square", Examples.square(8195)),
     ("relu", Examples.relu(2055)),
     ("leaky", Examples.function(.leakyReLU(shift: 2))),
+    ("tracked", Examples.function(.clip(lower: -100, upper: 900), bits: 24, .bytes, tracks: true)),
     ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1))),

@@ -31,6 +31,14 @@ struct WireTests {
       "two bounds", Examples.function(.clip(lower: -200, upper: 300), bits: 24),
       "3131d0a94ac971bc69eb5afc0e894ae1c43acfc649a21afc8a6f6c0345b3050a"
     ),
+    (
+      "tracked", Examples.function(.relu, bits: 24, tracks: true),
+      "62c609e57a2755a649cb5d286fac4a0370b92e9edb45e8dfb8582dd05316c53d"
+    ),
+    (
+      "tracked clip", Examples.function(.clip(lower: -200, upper: 300), bits: 24, .bytes, tracks: true),
+      "7fd8e14aeb668a741a8a33a1c6e35eaea9181f5d93e20a256e0c7328b5b3c840"
+    ),
     ("mixed", Examples.mixed(), "084f081bd19a7ffe9046b3decb059cbca528bd2b701c5bca8f0869b11faa083f"),
   ]
 
@@ -54,6 +62,10 @@ struct WireTests {
       "42f24d7c880e14499a8ff4c7969001de634950cf527fc253c2dc8e4c0bfad275"
     ),
     ("floor", Examples.floored(), "99d7c1945e009a36397e35d1afd5fe80a9bd9e50476036281b8b31b7afad725d"),
+    (
+      "tracked", Examples.function(.relu, bits: 24, tracks: true),
+      "ba6938fca56910c10f6aa709f01d45fcd1ea2056c8c4a574a08f7613c7e0be54"
+    ),
     ("mixed", Examples.mixed(), "9c09a9100bd506a01c9398f683cf90f7a2fb37b8c770ab559030d093070bb635"),
   ]
 

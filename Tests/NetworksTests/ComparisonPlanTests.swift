@@ -174,19 +174,24 @@ struct ComparisonPlanTests {
     #expect(zero.allSatisfy { $0 == 1 || $0 == -1 })
   }
 
-  @Test("Faithful truncation gives the same integers, drops nothing at one party, and fails no more than the rest")
+  @Test("Faithful truncation gives the same results, drops nothing at one party, and fails no more than the rest")
   func faithful() throws {
     for (index, third) in [Operation.relu, .x2act(X2actSpec(perChannel: true)), .absolute].enumerated() {
       let graph = Self.network(.relu, .clip(lower: -0.4, upper: 0.6), third)
-      let local = try agree(graph, seed: 70 + UInt64(index))
+      let local = try agree(graph, seed: 70 + UInt64(index), options: PlannerOptions(ringTruncation: .local))
       let faithful = try agree(graph, seed: 70 + UInt64(index), options: PlannerOptions(ringTruncation: .faithful))
       let program = faithful.plan.program
       #expect(program.comparisonSteps.allSatisfy { program.comparisonDrops($0) == 0 })
       #expect(program.steps.contains { if case .output(let dropped) = $0.operation { dropped == 0 } else { false } })
       let sample = try local.plan.input.quantize(normalized: Samples.inputs(graph, count: 1, seed: 7)[0])
-      #expect(
-        try Twin(local.plan, local.quantized).run(sample).output
-          == Twin(faithful.plan, faithful.quantized).run(sample).output)
+      // One floors, the other rounds.
+      let (first, second) = (
+        try Twin(local.plan, local.quantized).run(sample).output,
+        try Twin(faithful.plan, faithful.quantized).run(sample).output
+      )
+      let bound = try #require(local.details.last).errorBound + #require(faithful.details.last).errorBound
+      let unit = Double(Int64(1) << Int64(local.plan.input.outputFractionBits))
+      #expect(first.count == second.count && zip(first, second).allSatisfy { Double(abs($0 - $1)) <= bound * unit })
       #expect(faithful.plan.expectedFailures.count == program.turningSteps.count)
       #expect(faithful.plan.expectedFailuresPerInference < local.plan.expectedFailuresPerInference / 16)
       let table = Report(faithful).table()
@@ -195,6 +200,39 @@ struct ComparisonPlanTests {
     let whole = try agree(
       Self.network(.relu, .relu, .relu), seed: 75, options: PlannerOptions(ringTruncation: .faithful))
     #expect(whole.plan.expectedFailuresPerInference == 0)
+  }
+
+  @Test("Turns are tracked where a budget leaves operands too few bits, and nowhere else")
+  func automatic() throws {
+    func tracked(_ planned: PlannedModel) -> [Bool] {
+      planned.plan.program.steps.compactMap {
+        if case .comparison(let spec) = $0.operation { spec.tracksTurns } else { nil }
+      }
+    }
+    let graph = Self.network(.relu, .clip(lower: -0.4, upper: 0.6), .absolute)
+    let ample = try agree(graph, seed: 72)
+    #expect(tracked(ample) == [false, false, false] && ample.plan.expectedFailuresPerInference > 0)
+    let none = try agree(graph, seed: 72, options: PlannerOptions(failureBudget: 0))
+    #expect(tracked(none) == [true, true, true] && none.plan.expectedFailuresPerInference == 0)
+    #expect(Report(none).table().contains("tracked"))
+    // Between the two some comparisons turn rarely enough, though weights before them are finer.
+    let share = ample.plan.expectedFailuresPerInference
+    let between = try agree(graph, seed: 72, options: PlannerOptions(failureBudget: 8 * share))
+    #expect(between.plan.expectedFailuresPerInference <= 8 * share)
+    #expect(tracked(between).contains(true) || between.plan.expectedFailuresPerInference > 0)
+    // A sign needs none, and what an activation reads afterwards lives in F_p: there a floor takes its place.
+    let others = try agree(
+      Self.network(.sign, .relu, .x2act(X2actSpec(perChannel: true))), seed: 73,
+      options: PlannerOptions(ringTruncation: .tracked))
+    #expect(tracked(others).filter { $0 }.count + others.plan.program.steps.count { $0.name.hasSuffix(".floor") } == 1)
+    // Operands that local dropping would have to keep small get all their bits.
+    let tight = Self.network(.relu, .relu, .relu)
+    let (local, free) = (
+      try agree(tight, seed: 74, options: PlannerOptions(failureBudget: 0x1p-38, ringTruncation: .local)),
+      try agree(tight, seed: 74, options: PlannerOptions(failureBudget: 0x1p-38))
+    )
+    let errors = [local, free].map { $0.details.last!.errorEstimate }
+    #expect(errors[1] < errors[0] / 4, "\(errors)")
   }
 
   @Test("A plan that reveals labels: one byte, the first of equal scores, and a report that says so")

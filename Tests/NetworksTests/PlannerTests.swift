@@ -204,7 +204,7 @@ import Testing
       if case .activation(let spec) = step.operation { #expect(spec.truncation == .local) }
     }
     #expect(throws: NetworksError.self) {
-      try Samples.plan(graph, parameters, options: PlannerOptions(inputBits: 13))
+      try Samples.plan(graph, parameters, options: PlannerOptions(inputBits: 17))
     }
   }
 }

@@ -35,6 +35,26 @@ struct ComparisonKernelsTests {
     }
   }
 
+  @Test("Numbers in planes added to words, with two signs", arguments: counts)
+  func addPlanes(count: Int) {
+    var generator = SeededGenerator(seed: UInt64(count) + 7)
+    let width = (count + 7) / 8
+    for (bits, split) in [(1, Int.max), (6, 0), (13, count / 2), (40, 3), (64, -5)] {
+      let planes = bytes(width * bits, &generator)
+      let (words, unit) = ((0..<count).map { _ in word(.word, &generator) }, word(.word, &generator))
+      let expected = words.indices.map { index -> UInt64 in
+        let number = (0..<bits).reduce(UInt64(0)) { $0 | UInt64(bit(planes, $1, width, index)) << UInt64($1) }
+        return index < split ? words[index] &+ number &* unit : words[index] &- number &* unit
+      }
+      for variant in KernelVariant.allCases where variant.isAvailable {
+        var found = words
+        ComparisonKernels(variant: variant).add(
+          planes, bits: bits, unit: unit, negatedFrom: split, count: count, to: &found)
+        #expect(found == expected, "\(bits) bits, \(variant)")
+      }
+    }
+  }
+
   static let cuts: [[UInt8]] = [[1], [6], [4, 4], [5, 5, 5, 4], [3, 2, 1, 6]]
 
   @Test("Choosing, and moving pads to other digits", arguments: cuts, [5, 64, 777])

@@ -25,6 +25,39 @@ struct ComparisonProgramTests {
     return Program(name: "comparisons", steps: steps)
   }
 
+  @Test("Turns are tracked where two parties can, and programs say so only there")
+  func tracked() throws {
+    func program(_ spec: ComparisonSpec, _ modulus: ModulusKind = .word) -> Program {
+      var p = ProgramAssembler(TensorShape(vector: 50), .word)
+      p.add(.comparison(spec), shape: p.shape, modulus: modulus)
+      if modulus == .field { p.add(.changeRing, shape: p.shape, modulus: .word) }
+      return p.finish(dropping: 0)
+    }
+    let valid = ComparisonSpec(droppedBits: 9, digits: ComparisonDigits(bits: 20), tracksTurns: true)
+    try program(valid).validate()
+    #expect(try Program(decoding: program(valid).canonicalBytes()) == program(valid))
+    let stage = try #require(program(valid).comparisonStages(1)?.first)
+    #expect(stage.turnBits == 9 && stage.comparedPlanes == 21 && stage.choicePlanes == 30 && stage.answerPlanes == 9)
+    // An earlier version's digest stays what it was.
+    var plain = valid
+    plain.tracksTurns = false
+    #expect(!String(decoding: try program(plain).canonicalBytes(), as: UTF8.self).contains("tracksTurns"))
+    try program(plain, .field).validate()
+    let changes: [(inout ComparisonSpec) -> Void] = [
+      { $0.droppedBits = 0 }, { $0.digits = ComparisonDigits(widths: [5]) },
+      { ($0.droppedBits, $0.digits) = (40, ComparisonDigits(bits: 23)) }, { $0.function = .sign },
+      { ($0.droppedBits, $0.function) = (19, .floor) },
+    ]
+    for change in changes {
+      var spec = valid
+      change(&spec)
+      #expect(throws: ProgramError.self) { try program(spec).validate() }
+      spec.tracksTurns = false
+      try program(spec).validate()
+    }
+    #expect(throws: ProgramError.self) { try program(valid, .field).validate() }
+  }
+
   @Test("A valid one is accepted, and survives its encoding")
   func valid() throws {
     let valid = program { _ in }

@@ -120,9 +120,16 @@ enum PartyCases {
   }
 
   static func comparison(_ modulus: ModulusKind) throws {
-    let stage = ComparisonStage(
-      count: count, digits: ComparisonDigits(widths: [4, 3, 4, 1]), modulus: modulus,
-      turnBits: modulus == .word ? 12 : 0)
+    for answersTurns in modulus == .word ? [false, true] : [false] {
+      try comparison(
+        ComparisonStage(
+          count: count, digits: ComparisonDigits(widths: [4, 3, 4, 1]), modulus: modulus,
+          turnBits: modulus == .word ? 12 : 0, answersTurns: answersTurns))
+    }
+  }
+
+  private static func comparison(_ stage: ComparisonStage) throws {
+    let modulus = stage.modulus
     let digits = stage.digits
     let (left, right) = channels()
     let handed = Handed(left)
@@ -137,7 +144,8 @@ enum PartyCases {
             w: source.words(count, modulus)))
         let operands = ComparisonWalk.Operands(
           compared: source.words(count, .word), operand: source.words(count, modulus),
-          base: source.words(count, modulus))
+          base: source.words(count, modulus),
+          turns: stage.answersTurns ? ComparisonWalk.TurnWeights(operand: 7, negatedFrom: count / 2, base: -1) : nil)
         _ = try ComparisonModelOwner(channel: handed.value, stage: stage).run([operands], materials: materials)
       },
       {
@@ -161,18 +169,25 @@ enum PartyCases {
       StepOperation.comparison(
         ComparisonSpec(droppedBits: 12, digits: ComparisonDigits(widths: [4, 4, 4]), function: function))
     }
+    let tracked = modulus == .word ? functions.filter { $0 != .sign && $0 != .floor } : []
+    steps += tracked.map { function in
+      .comparison(
+        ComparisonSpec(
+          droppedBits: 12, digits: ComparisonDigits(widths: [4, 4, 4]), function: function, tracksTurns: true))
+    }
     steps.append(.argMax(ArgMaxSpec(droppedBits: 2, indexBits: 16, digits: ComparisonDigits(bits: 40))))
     for (index, operation) in steps.enumerated() {
-      let isLabel = index == functions.count
+      let isLabel = index == steps.count - 1
       var p = ProgramAssembler(TensorShape(vector: count), .word)
-      let isWord = isLabel || functions[index] == .floor
+      let isWord = isLabel || index == functions.count - 1
       p.add(operation, shape: isLabel ? TensorShape(vector: 1) : p.shape, modulus: isWord ? .word : modulus)
       let program = p.finish(dropping: 0)
       let schedule = program.comparisonSchedule(1)!
       let source = SecretSource(60 + UInt64(index))
       for leads in [true, false] {
         var walk = ComparisonWalk(
-          program: program, step: 1, schedule: schedule, leads: leads, share: source.words(count, .word))
+          program: program, step: 1, schedule: schedule, leads: leads, share: source.words(count, .word),
+          turnMasks: leads ? nil : source.words(2 * count, .word))
         for (number, stage) in schedule.stages.enumerated() {
           _ = walk.operands(stage: number)
           walk.advance(stage: number, results: source.words(stage.count, stage.modulus))
@@ -183,11 +198,11 @@ enum PartyCases {
   }
 
   static func comparisonMaterial() throws {
-    for turnBits in [0, 7] {
+    for (turnBits, answersTurns) in [(0, false), (7, false), (7, true)] {
       try comparisonMaterial(
         ComparisonStage(
           count: count, digits: ComparisonDigits(widths: [4, 3]), modulus: turnBits > 0 ? .word : .field,
-          turnBits: turnBits))
+          turnBits: turnBits, answersTurns: answersTurns))
     }
   }
 
