@@ -57,7 +57,9 @@ struct TurnSharing {
       let operand = Double(solver.calibration.nodes[solver.graph.nodes[source].inputs[0]].rootMeanSquare)
       let weights = scaling.rootMeanSquare
       guard operand > 0, weights > 0 else { return nil }
-      let bits = Int(Scalar.log2(share[node.id]! / load[node.id]!).rounded(.down)) + 64
+      // A budget of zero leaves no bits.
+      let scale = min(max(share[node.id]! / load[node.id]!, 0x1p-64), 0x1p64)
+      let bits = Int(Scalar.log2(scale).rounded(.down)) + 64
       return Layer(bits: bits, activation: 1 / (6 * operand * operand), weight: 1 / (12 * weights * weights))
     }
   }
