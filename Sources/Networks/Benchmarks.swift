@@ -45,9 +45,6 @@ public enum Benchmarks {
     {
       graph = named
       parameters = try self.parameters(of: graph, String(parts[0]), seed)
-      if let network = NetworkName(String(parts[0])), network.architecture == .densenet121, network.width == 1 {
-        options.activationBits = Self.denseActivationBits
-      }
     } else if let named = named(name, .x2act(X2actSpec())) {
       graph = named
       parameters = try self.parameters(of: graph, name, seed)
@@ -64,10 +61,6 @@ public enum Benchmarks {
   private static func named(_ name: String, _ activation: ActivationChoice) -> Graph? {
     Builders.named(name, activation: activation, batchNorm: NetworkName(name)?.architecture == .densenet121)
   }
-
-  /// Fraction bits of ReLU's results in a DenseNet of full width. What operands of its comparisons may have in bits is divided
-  /// between activations and weights, and sums over a thousand small weights need theirs more (article Concatenation).
-  private static let denseActivationBits = 7
 
   /// The weights that other systems are given for the same networks, which suit shallow ones and blocks of two convolutions.
   private static func parameters(of graph: Graph, _ name: String, _ seed: UInt64) throws -> Parameters {
