@@ -19,14 +19,14 @@ static void fill_row(const ck_band *band, const uint64_t *source, uint32_t colum
   if (last > band->out_width) last = band->out_width;
   if (first > last) first = last;
   int64_t x = 0;
-  for (; x < first; x++) out[x] = CK_HALF_OFFSET;
+  for (; x < first; x++) out[x] = band->offset;
   if (stride == 1) {
     const uint64_t *in = source + shift;
-    for (; x < last; x++) out[x] = in[x] ^ CK_HALF_OFFSET;
+    for (; x < last; x++) out[x] = in[x] ^ band->offset;
   } else {
-    for (; x < last; x++) out[x] = source[x * stride + shift] ^ CK_HALF_OFFSET;
+    for (; x < last; x++) out[x] = source[x * stride + shift] ^ band->offset;
   }
-  for (; x < band->out_width; x++) out[x] = CK_HALF_OFFSET;
+  for (; x < band->out_width; x++) out[x] = band->offset;
 }
 
 void ck_band_fill(const ck_band *band, const uint64_t *input, uint64_t *planes) {
@@ -40,7 +40,7 @@ void ck_band_fill(const ck_band *band, const uint64_t *input, uint64_t *planes) 
           const int64_t y = ((int64_t)band->row_begin + (int64_t)row) * band->stride_height + phase - band->pad_top;
           uint64_t *out = planes + row * width;
           if (y < 0 || y >= band->in_height) {
-            for (size_t x = 0; x < width; x++) out[x] = CK_HALF_OFFSET;
+            for (size_t x = 0; x < width; x++) out[x] = band->offset;
           } else {
             fill_row(band, image + (size_t)y * band->in_width, column, out);
           }

@@ -57,6 +57,9 @@ public final class LinearWorkspace {
     UnsafeMutableRawPointer(Self.grow(&accumulators, to: words)).assumingMemoryBound(to: Int64.self)
   }
 
+  /// In the place of accumulators.
+  func reserve(sums words: Int) -> UnsafeMutablePointer<UInt64> { Self.grow(&accumulators, to: words) }
+
   func reserve(offsets count: Int) -> UnsafeMutablePointer<UInt32> {
     UnsafeMutableRawPointer(Self.grow(&offsets, to: (count + 1) / 2)).assumingMemoryBound(to: UInt32.self)
   }
@@ -64,6 +67,9 @@ public final class LinearWorkspace {
   func reserve(limbs count: Int) -> UnsafeMutablePointer<Int32> {
     UnsafeMutableRawPointer(Self.grow(&limbs, to: (count + 1) / 2)).assumingMemoryBound(to: Int32.self)
   }
+
+  /// In the place of limbs.
+  func reserve(weights count: Int) -> UnsafeMutablePointer<UInt64> { Self.grow(&limbs, to: count) }
 
   private static func grow(_ buffer: inout SecretWords, to count: Int) -> UnsafeMutablePointer<UInt64> {
     if buffer.count < count { buffer = SecretWords(zeros: count) }

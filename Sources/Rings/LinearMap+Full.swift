@@ -3,8 +3,9 @@ internal import CKernels
 extension LinearMap {
   /// out = D x for weights that are full words, as the dealer's corrections are; any number of samples.
   ///
-  /// Each weight is split into three signed 22-bit limbs, so the small-weight kernel runs three times, over chunks of
-  /// taps that no accumulator overflows. Limbs of four output channels exist at a time; they serve all inputs.
+  /// Modulo 2^64 words multiply as they are. Modulo p each weight is split into three signed 22-bit limbs, so the
+  /// small-weight kernel runs three times, over chunks of taps that no accumulator overflows. Weights of four output
+  /// channels are so prepared at a time; they serve all inputs.
   ///
   /// - Parameters:
   ///   - m: the modulus of weights, inputs and outputs.
@@ -20,7 +21,11 @@ extension LinearMap {
     precondition(inputs.count == outputs.count, "one output for each input")
     let call = FullCall(geometry: geometry, weights: weights, workspace: workspace)
     if geometry.isFullyConnected {
-      call.dot(m, inputs: inputs[...], outputs: outputs[...])
+      if M.kind == .word {
+        call.dotWords(inputs: inputs, outputs: outputs)
+      } else {
+        call.dot(m, inputs: inputs[...], outputs: outputs[...])
+      }
       return
     }
     // Planes of several samples stand in memory together; the number of samples is limited by their size.
@@ -28,7 +33,11 @@ extension LinearMap {
     let together = max(1, FullCall.planeLimit / layout.planeWords)
     for first in Swift.stride(from: 0, to: inputs.count, by: together) {
       let samples = first..<min(first + together, inputs.count)
-      call.convolve(m, layout: layout, inputs: inputs[samples], outputs: outputs[samples])
+      if M.kind == .word {
+        call.convolveWords(layout: layout, inputs: inputs[samples], outputs: outputs[samples])
+      } else {
+        call.convolve(m, layout: layout, inputs: inputs[samples], outputs: outputs[samples])
+      }
     }
   }
 
@@ -133,6 +142,64 @@ private struct FullCall {
               }
             }
           }
+        }
+      }
+    }
+  }
+
+  /// Modulo 2^64.
+  func convolveWords(
+    layout: BandLayout, inputs: ArraySlice<UnsafePointer<UInt64>>, outputs: ArraySlice<UnsafeMutablePointer<UInt64>>
+  ) {
+    let taps = geometry.tapsPerOutput
+    let positions = geometry.outHeight * geometry.outWidth
+    let stride = layout.accumulatorStride
+    let offsets = workspace.reserve(offsets: taps)
+    let planes = workspace.reserve(planes: inputs.count * layout.planeWords + Int(CK_OVERREAD))
+    let sums = workspace.reserve(sums: ChannelBlocks.width * stride)
+    let rowsOfWeights = workspace.reserve(weights: ChannelBlocks.width * taps)
+    var band = layout.band
+    band.offset = 0
+    ck_band_offsets(&band, offsets)
+    let all = ChannelBlocks(geometry)
+    let inputsPerGroup = geometry.inChannels / geometry.groups * geometry.inHeight * geometry.inWidth
+    for group in 0..<geometry.groups {
+      for rowBegin in Swift.stride(from: 0, to: geometry.outHeight, by: layout.rows) {
+        let rows = min(layout.rows, geometry.outHeight - rowBegin)
+        band.row_begin = UInt32(rowBegin)
+        band.row_count = UInt32(rows)
+        for (place, input) in inputs.enumerated() {
+          ck_band_fill(&band, input + group * inputsPerGroup, planes + place * layout.planeWords)
+        }
+        for index in 0..<all.blocksPerGroup {
+          let block = all.block(group: group, index: index)
+          ck_interleave(
+            weights + block.firstChannel * taps, taps, UInt32(block.channels), UInt32(block.width), taps, rowsOfWeights)
+          for (place, output) in outputs.enumerated() {
+            ck_convolve_words(
+              workspace.variant.isa, UInt32(block.width), planes + place * layout.planeWords, offsets, rowsOfWeights,
+              taps, rows * geometry.outWidth, sums, stride)
+            for row in 0..<block.channels {
+              (output + (block.firstChannel + row) * positions + rowBegin * geometry.outWidth).update(
+                from: sums + row * stride, count: rows * geometry.outWidth)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Modulo 2^64, one position.
+  func dotWords(inputs: [UnsafePointer<UInt64>], outputs: [UnsafeMutablePointer<UInt64>]) {
+    let taps = geometry.tapsPerOutput
+    for block in ChannelBlocks(geometry).all {
+      // Rows are read where they are: there is none beyond the block's.
+      let width = block.width == block.channels ? block.width : 1
+      for (input, output) in zip(inputs, outputs) {
+        for channel in Swift.stride(from: block.firstChannel, to: block.firstChannel + block.channels, by: width) {
+          ck_dot_words(
+            workspace.variant.isa, UInt32(width), input + block.group * taps, weights + channel * taps, taps, taps,
+            output + channel)
         }
       }
     }

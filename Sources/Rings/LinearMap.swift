@@ -147,6 +147,7 @@ struct BandLayout {
     band.stride_width = UInt32(geometry.strideWidth)
     band.pad_top = UInt32(geometry.padTop)
     band.pad_left = UInt32(geometry.padLeft)
+    band.offset = LinearMap.halfOffset
     let planes = ck_band_planes_per_channel(&band) * Int(band.channels)
     let budgetRows =
       planeBudget / max(planes * geometry.outWidth, 1) - (geometry.kernelHeight - 1) / geometry.strideHeight

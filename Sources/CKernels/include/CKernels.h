@@ -53,6 +53,8 @@ typedef struct {
   uint32_t row_begin, row_count;
   /// Words from one plane to the next.
   uint32_t plane_stride;
+  /// What is xored to every word: CK_HALF_OFFSET, or 0 for ck_convolve_words.
+  uint64_t offset;
 } ck_band;
 
 /// Planes for one channel: one for each (row phase, kernel column) pair.
@@ -62,7 +64,7 @@ size_t ck_band_plane_rows(const ck_band *band);
 
 /// Copies `channels` CHW planes of `input` so that each tap of an output band reads contiguous words:
 /// plane (phase, column)[row][x] = input[(row_begin + row) * stride + phase - pad_top][x * stride + column - pad_left],
-/// each xor CK_HALF_OFFSET, zero outside the image.
+/// each xor `offset`, zero outside the image.
 void ck_band_fill(const ck_band *band, const uint64_t *input, uint64_t *planes);
 
 /// Offset into the planes of each tap (channel, kernel row, kernel column), `channels * kernel area` of them.
@@ -93,6 +95,20 @@ void ck_finish(ck_modulus modulus, const int64_t *low, const int64_t *high, size
 /// limbs[(l * width + o) * count + t]; sums[l * width + o] is the sum over t.
 void ck_split_limbs(const uint64_t *weights, size_t weight_stride, unsigned channels, unsigned width, size_t count,
                     bool interleaved, int32_t *limbs, int64_t *sums);
+
+/// For each of `width` (1, 2 or 4) output channels o and each position q, modulo 2^64:
+/// sums[o * stride + q] = sum_t planes[offsets[t] + q] * weights[t * width + o]. Planes hold words as they are; `stride` is a
+/// multiple of CK_POSITION_UNIT.
+void ck_convolve_words(ck_isa isa, unsigned width, const uint64_t *planes, const uint32_t *offsets,
+                       const uint64_t *weights, size_t taps, size_t positions, uint64_t *sums, size_t stride);
+
+/// As ck_convolve_words for one position, lanes over the inputs: row o of the weights starts at weights + o * weight_stride.
+void ck_dot_words(ck_isa isa, unsigned width, const uint64_t *x, const uint64_t *weights, size_t weight_stride,
+                  size_t count, uint64_t *sums);
+
+/// out[t * width + o] = row o of `channels` <= `width` rows of `count` words, zeros from `channels` to `width`.
+void ck_interleave(const uint64_t *weights, size_t weight_stride, unsigned channels, unsigned width, size_t count,
+                   uint64_t *out);
 
 // ---- Polynomial activation over F_p (DESIGN: X2act) ------------------------------------------------------------
 // Bit i of a call is bit (offset + i) of its buffer, least significant bit of each byte first.

@@ -32,6 +32,29 @@ static void convolve(int isa) {
   leave();
 }
 
+static void convolve_words(int isa) {
+  enum { TAPS = 9, POSITIONS = 48 };
+  const uint64_t *planes = secret_words(TAPS * 8 + POSITIONS + CK_OVERREAD, 0);
+  const uint64_t *weights = secret_words(TAPS * 4, 0);
+  uint32_t *offsets = results(4 * TAPS);
+  for (uint32_t t = 0; t < TAPS; t++) offsets[t] = 8 * t;
+  uint64_t *rows = results(8 * 4 * TAPS), *sums = results(8 * 4 * POSITIONS);
+  enter();
+  for (unsigned width = 1; width <= 4; width *= 2) {
+    ck_interleave(weights, TAPS, width, width, TAPS, rows);
+    ck_convolve_words((ck_isa)isa, width, planes, offsets, rows, TAPS, POSITIONS, sums, POSITIONS);
+  }
+  leave();
+}
+
+static void dot_words(int isa) {
+  const uint64_t *x = secret_words(COUNT, 0), *weights = secret_words(4 * COUNT, 0);
+  uint64_t *sums = results(32);
+  enter();
+  for (unsigned width = 1; width <= 4; width *= 2) ck_dot_words((ck_isa)isa, width, x, weights, COUNT, COUNT, sums);
+  leave();
+}
+
 static void dot(int isa) {
   const uint64_t *x = secret_words(COUNT, 0);
   const int32_t *weights = secret_weights(4 * COUNT);
@@ -218,6 +241,8 @@ const ct_case ct_integer_cases[] = {
     {"band_fill", ANY, band_fill},
     {"convolve", LINEAR, convolve},
     {"dot", LINEAR, dot},
+    {"convolve words", LINEAR, convolve_words},
+    {"dot words", LINEAR, dot_words},
     {"finish", ANY, finish},
     {"split_limbs", ANY, split_limbs},
     {"elementwise", ANY, elementwise},
