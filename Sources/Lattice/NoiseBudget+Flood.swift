@@ -33,9 +33,9 @@ public struct Flood: Hashable, Sendable {
     let cells = noiseDeviation * exp2(Double(-fine))
     let shift = (n * (cells * cells + 0.25)).squareRoot()
     let coarse = Int(log2(Self.fisherRoot / 2 * shift * exp2(Double(NoiseBudget.statisticalBits))).rounded(.up))
-    // The flood must stay below 2^126, to be a signed number of 128 bits.
-    guard coarse <= 61, coarse + fine <= 124 else {
-      throw .doesNotFit(required: Double(coarse + fine) + 66, available: 190)
+    // Below 2^126 in magnitude, so that it is a number of 127 bits once 2^126 is added: 1.5 2^(b + h) + 2^h.
+    guard coarse <= 61, coarse + fine <= 125 else {
+      throw .doesNotFit(required: Double(coarse + fine) + 66, available: 191)
     }
     coarseBits = coarse
     fineBits = fine

@@ -38,6 +38,21 @@ private struct NoiseDraws {
     #expect(log2(budget.flood.deviation) > 22.79 + 39 + 8.5)
   }
 
+  /// VGG-16 at 224x224: words that meet in an output of the first fully connected layer, and what leaves the responder.
+  @Test func sharesOfTheLargestLayersFitTheProductsRing() throws {
+    let use = try NoiseUse.linearShares(terms: 25088)
+    let budget = try NoiseBudget(use: use, degree: 8192, primes: LatticeParameters.ole.primes, outputs: 27_200_000)
+    #expect(budget.errorUnits < NoiseBudget.linearLimit && budget.requiredModulusBits < 190)
+    // A number of 127 bits once 2^126 is added.
+    #expect(budget.flood.coarseBits + budget.flood.fineBits == 125)
+    #expect(budget.flood.bound + exp2(Double(budget.flood.fineBits)) < 0x1p126)
+    #expect(throws: NoiseBudgetError.self) {
+      try NoiseBudget(
+        use: try NoiseUse.linearShares(terms: 1 << 20), degree: 8192, primes: LatticeParameters.ole.primes,
+        outputs: 27_200_000)
+    }
+  }
+
   @Test func obliviousEvaluationFitsFourPrimesOf47Bits() throws {
     let budget = try NoiseBudget(use: .ole, degree: 8192, primes: olePrimes, outputs: 1 << 17)
     #expect(budget.errorUnits < 0.5)
