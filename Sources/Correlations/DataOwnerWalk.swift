@@ -160,7 +160,11 @@ struct DataOwnerWalk {
       index,
       serials.indices.map { serial in
         let position = Int(serial - serials.lowerBound)
-        return program.applyLocalStep(index, operands: operands.map { shares[$0][position] })
+        let own = operands.map { shares[$0][position] }
+        guard let server, program.steps[index].operation == .offset else {
+          return program.applyLocalStep(index, operands: own)
+        }
+        return server.offset(own[0], step: index, of: program)
       })
     for operand in operands { release(operand) }
   }
@@ -186,8 +190,9 @@ struct DataOwnerWalk {
     receive: (Int, Int, consuming DataOwnerComparisonMaterial) -> Void
   ) throws -> [SecretWords] {
     let schedule = program.comparisonSchedule(index)!
+    let normalization = server?.normalizations[index]
     let turnMasks = try turnMasks(index, schedule)
-    var walks = operands.enumerated().map {
+    var walks = (normalization?.shifted(operands) ?? operands).enumerated().map {
       ComparisonWalk(
         program: program, step: index, schedule: schedule, leads: false, share: $0.element,
         turnMasks: turnMasks?[$0.offset])
@@ -202,6 +207,7 @@ struct DataOwnerWalk {
         Elementwise.subtract(stage.modulus, offset.pointer, mask.pointer, count: stage.count, output: out.pointer)
         return out
       }
+      if isLast { normalization?.addOffset(to: offsets) }
       try source.comparison(
         step: index, stage: number, of: stage, compared: parts.map(\.compared), operands: parts.map(\.operand),
         offsets: offsets

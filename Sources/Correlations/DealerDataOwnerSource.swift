@@ -19,6 +19,7 @@ public final class DealerDataOwnerSource: DataOwnerSource {
   let dealer: FramedChannel
   let peer: FramedChannel
   private let sessionID: Digest32
+  private let offsets: [Int: SecretWords]
   private let workspace = LinearWorkspace()
   private var program: Program?
   private var bulk: (streams: BulkStreams, serials: Range<UInt64>)?
@@ -30,10 +31,15 @@ public final class DealerDataOwnerSource: DataOwnerSource {
   ///   - peer: channel to the model owner, after the hello.
   ///   - sessionID: id of the session with the model owner.
   ///   - cached: D of an earlier session with the same model owner and program, if there is one.
-  public init(dealer: FramedChannel, peer: FramedChannel, sessionID: Digest32, cached: WeightDifference? = nil) {
+  ///   - offsets: at server 1 its shares of constants per element, by offset step: the dealer carries masks through them.
+  public init(
+    dealer: FramedChannel, peer: FramedChannel, sessionID: Digest32, cached: WeightDifference? = nil,
+    offsets: [Int: SecretWords] = [:]
+  ) {
     self.dealer = dealer
     self.peer = peer
     self.sessionID = sessionID
+    self.offsets = offsets
     difference = cached
   }
 
@@ -46,6 +52,10 @@ public final class DealerDataOwnerSource: DataOwnerSource {
     try dealer.send(.order, try order.encoded())
     guard let tag = Digest32(bytes: try dealer.receive(.dealerReady, byteCount: 32)) else {
       throw CorrelationError.unexpectedAnswer(what: "the tag of the dealer's masks")
+    }
+    if program.deployment == .outsourced {
+      for step in program.offsetSteps { try dealer.send(.offsetShares, words: [offsets[step]!], flush: false) }
+      try dealer.flush()
     }
     let isKnown = difference?.tag == tag
     try peer.send(.weightRequest, [isKnown ? 0 : 1])

@@ -22,6 +22,7 @@ struct DealerSession {
     try masks.seed.withUnsafeBytes { try modelOwner.write($0) }
     try modelOwner.endSend()
     try dataOwner.send(.dealerReady, tag)
+    let offsets = try receiveOffsets()
     let workspace = LinearWorkspace()
     var next: UInt64 = 0
     while true {
@@ -38,17 +39,33 @@ struct DealerSession {
         throw CorrelationError.serialOutOfOrder(found: range.serials.lowerBound, expected: next)
       }
       try BulkLimits.check(range.serials.count, of: program)
-      try deal(range.serials, workspace)
+      try deal(range.serials, offsets, workspace)
       next = range.serials.upperBound
     }
   }
 
-  private func deal(_ serials: Range<UInt64>, _ workspace: LinearWorkspace) throws {
+  /// Outsourced: server 1's shares of constants per element, uniform words without server 0's.
+  private func receiveOffsets() throws -> [Int: SecretWords] {
+    guard program.deployment == .outsourced else { return [:] }
+    return try Dictionary(
+      uniqueKeysWithValues: program.offsetSteps.map { step in
+        let tensor = program.steps[step].tensor
+        return (
+          step,
+          try dataOwner.receiveWords(
+            .offsetShares, tensorCount: 1, count: tensor.shape.count, modulus: tensor.modulus)[0]
+        )
+      })
+  }
+
+  private func deal(
+    _ serials: Range<UInt64>, _ offsets: [Int: SecretWords], _ workspace: LinearWorkspace
+  ) throws {
     let model = BulkStreams(seed: SecretKey(count: BulkStreams.seedBytes, from: random), session: pairing)
     let data = BulkStreams(seed: SecretKey(count: BulkStreams.seedBytes, from: random), session: pairing)
     try model.seed.withUnsafeBytes { try modelOwner.send(.seed, $0) }
     try data.seed.withUnsafeBytes { try dataOwner.send(.seed, $0) }
-    try dealLinear(model, data, serials, workspace)
+    try dealLinear(model, data, serials, offsets, workspace)
     // What one party waits for must not stay here while the other, which waits for that one, takes nothing in: both get
     // all of a run before the next one is written.
     try dataOwner.flush()
@@ -69,7 +86,8 @@ struct DealerSession {
 
   /// Linear steps, in program order: the dealer knows the masks of all their operands.
   private func dealLinear(
-    _ model: BulkStreams, _ data: BulkStreams, _ serials: Range<UInt64>, _ workspace: LinearWorkspace
+    _ model: BulkStreams, _ data: BulkStreams, _ serials: Range<UInt64>, _ offsets: [Int: SecretWords],
+    _ workspace: LinearWorkspace
   ) throws {
     let lastUses = program.lastUses()
     var known = [[SecretWords]](repeating: [], count: program.steps.count)
@@ -84,7 +102,12 @@ struct DealerSession {
         // A sum with a linear output stays unknown to the dealer; only an activation may read it (Program.validate).
         if step.inputs.allSatisfy({ !known[$0].isEmpty }) {
           known[index] = (0..<serials.count).map { position in
-            program.applyLocalStep(index, operands: step.inputs.map { known[$0][position] })
+            let own = step.inputs.map { known[$0][position] }
+            guard let constants = offsets[index] else { return program.applyLocalStep(index, operands: own) }
+            let sum = SecretWords(uninitialized: constants.count)
+            Elementwise.add(
+              step.tensor.modulus, own[0].pointer, constants.pointer, count: sum.count, output: sum.pointer)
+            return sum
           }
         }
       }

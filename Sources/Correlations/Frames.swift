@@ -32,6 +32,8 @@ extension FrameKind {
   public static let oleCorrection = FrameKind(rawValue: 0x25)
   /// Dealer -> model owner, one an exactly truncated activation step: pad_rho, 8 bytes an element.
   public static let transferPads = FrameKind(rawValue: 0x26)
+  /// Server 1 -> dealer, one an offset step of an outsourced program: its share of the constants, 8 bytes an element.
+  public static let offsetShares = FrameKind(rawValue: 0x27)
 }
 
 extension FrameKind {

@@ -128,10 +128,14 @@ public final class LatticeModelOwnerSource: ModelOwnerSource {
         try body(.quantized(weights.baseAddress!))
       case .share(let weights):
         precondition(weights.count == count && state.session.program.sharesWeights)
+        // A signed word is its own representative nearest zero.
+        if modulus == .word {
+          try weights.withMemoryRebound(to: Int64.self) { try body(.centered($0.baseAddress!)) }
+          return
+        }
         let centered = SecretWords(uninitialized: count)
         for index in 0..<count {
-          let value = modulus == .field ? PrimeField.centered(weights[index]) : Word64.centered(weights[index])
-          centered.pointer[index] = UInt64(bitPattern: value)
+          centered.pointer[index] = UInt64(bitPattern: PrimeField.centered(weights[index]))
         }
         try withExtendedLifetime(centered) {
           try centered.pointer.withMemoryRebound(to: Int64.self, capacity: count) { try body(.centered($0)) }

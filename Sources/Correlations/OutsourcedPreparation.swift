@@ -21,10 +21,26 @@ public struct ServerOnePreparation {
   public let reverse: any ModelOwnerSource
   /// Its shares of activations' coefficients, by step.
   public let activations: [Int: ActivationShare]
+  /// Its shares of what ReLUs take up, by step.
+  public let normalizations: [Int: ComparisonNormalization]
+  /// Its shares of constants per element, by offset step.
+  public let offsets: [Int: SecretWords]
 
   /// Collects them.
-  public init(reverse: any ModelOwnerSource, activations: [Int: ActivationShare]) {
+  public init(
+    reverse: any ModelOwnerSource, activations: [Int: ActivationShare],
+    normalizations: [Int: ComparisonNormalization], offsets: [Int: SecretWords]
+  ) {
     (self.reverse, self.activations) = (reverse, activations)
+    (self.normalizations, self.offsets) = (normalizations, offsets)
+  }
+
+  /// This server's share of an offset step's tensor.
+  func offset(_ share: SecretWords, step: Int, of program: Program) -> SecretWords {
+    let (constants, sum) = (offsets[step]!, SecretWords(uninitialized: share.count))
+    Elementwise.add(
+      program.steps[step].tensor.modulus, share.pointer, constants.pointer, count: share.count, output: sum.pointer)
+    return sum
   }
 
   /// c' = c + kappa1.

@@ -47,7 +47,7 @@ enum CostSymbols {
   static let variants: [String: Set<String>] = [
     "x2act": ["exact", "local"], "pooling": ["sum", "balanced", "global"], "ot": ["softspoken", "silent"],
     "comparison": ["two", "four", "six", "eight"],
-    "outsourced": ["input", "opening", "linear", "output"], "begin": ["owned", "outsourced"],
+    "outsourced": ["input", "opening", "linear", "offset", "output"], "begin": ["owned", "outsourced"],
   ]
   /// Calls of primitives, and the symbols of each.
   static let ofPrimitive: [String: [String: Set<String>]] = [
@@ -99,6 +99,7 @@ enum CostSymbols {
     switch program.steps[index].operation {
     case .input: return [("outsourced", "input", part.values)]
     case .output: return [("outsourced", "output", part.values)]
+    case .offset: return [part, ("outsourced", "offset", part.values)]
     case .linear:
       var values = part.values
       let operand = program.steps[program.steps[index].inputs[0]].tensor

@@ -15,6 +15,7 @@ public final class DataOwnerSession {
   /// Outsourced: what server 1 has, and what it multiplies with.
   private let server: ServerOne?
   private let linear: [Int: LinearOperator]
+  private let normalizations: [Int: ComparisonNormalization]
   private let workspace = LinearWorkspace()
   private let limits: SessionLimits
   private let comparisons: [Int: ComparisonSchedule]
@@ -49,6 +50,7 @@ public final class DataOwnerSession {
     else { throw InferenceError.modelDoesNotFit(step: 0, reason: "a program for shares runs with a share of its own") }
     self.server = server
     linear = server?.share.linearOperators ?? [:]
+    normalizations = server?.share.comparisonNormalizations ?? [:]
     self.channel = channel
     self.program = program
     self.source = source
@@ -120,7 +122,11 @@ public final class DataOwnerSession {
     let rows = try store.map { try BulkRows($0, serials: serials, encoder: MaterialEncoder(dataOwner: program)) }
     observer?.begin(.preparation(inferences: serials.count))
     try channel.send(.prepare, range.bytes)
-    let part = server.map { ServerOnePreparation(reverse: $0.reverse, activations: $0.share.activations) }
+    let part = server.map {
+      ServerOnePreparation(
+        reverse: $0.reverse, activations: $0.share.activations, normalizations: normalizations,
+        offsets: $0.share.offsets)
+    }
     try Preparation.dataOwner(
       program: program, source: source, serials: serials, server: part,
       willPrepare: { observer?.prepares(step: $0) }, didPrepare: { try rows?.fill($0, &$1) }
@@ -302,9 +308,9 @@ public final class DataOwnerSession {
         try sharedLinear(index, operand: step.inputs[0], &opened, &materials)
         if lastUses[step.inputs[0]] == index { opened[step.inputs[0]] = nil }
       case .comparison, .maxPool, .argMax:
-        try ComparisonStep.dataOwner(schedule: comparisons[index]!, samples: batch, channel: channel) { stage, sample in
-          try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) }
-        }
+        try ComparisonStep.dataOwner(
+          schedule: comparisons[index]!, samples: batch, flips: normalizations[index]?.flips, channel: channel
+        ) { stage, sample in try materials.withMutable(sample) { try $0.takeComparison(index, stage: stage) } }
       case .activation(let spec):
         var parts = MaterialBatch<DataOwnerActivationMaterial>(capacity: batch)
         for sample in 0..<batch { parts.append(try materials.withMutable(sample) { try $0.takeActivation(index) }) }

@@ -1,6 +1,7 @@
+public import Correlations
 public import Networks
 public import Programs
-public import TwoParty
+import TwoParty
 
 extension ModelOwnerModel {
   /// Takes what the planner made of a trained network.

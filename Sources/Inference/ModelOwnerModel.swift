@@ -128,29 +128,20 @@ public final class ModelOwnerModel: WeightProvider, Sendable {
         guard let values = offsets[index], values.count == tensor.shape.count else {
           throw InferenceError.modelDoesNotFit(step: index, reason: "its constants are missing or of another number")
         }
-        return (index, Self.words(values, tensor.modulus))
+        return (index, SecretWords(signed: values, tensor.modulus))
       })
     comparisons = program.comparisonSchedules
     weights = .quantized(kept)
     weightsDigest = hash.digest().bytes
   }
 
-  private static func words(_ values: [Int64], _ modulus: ModulusKind) -> SecretWords {
-    let words = SecretWords(uninitialized: values.count)
-    for (index, value) in values.enumerated() {
-      words.pointer[index] =
-        modulus == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
-    }
-    return words
-  }
-
   /// Takes a server's share of a model: server 0 computes with it as a model owner does with a model.
   public init(_ share: ServerShare) {
     program = share.program
     linear = share.linearOperators
-    offsets = [:]
+    offsets = share.offsets
     activations = share.activations.mapValues { ActivationCoefficients(kappa: $0.kappa, constant: $0.constant) }
-    normalizations = [:]
+    normalizations = share.comparisonNormalizations
     comparisons = program.comparisonSchedules
     weights = .share(share)
     weightsDigest = share.weightsDigest

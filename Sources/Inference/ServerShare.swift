@@ -1,7 +1,7 @@
 public import Correlations
 public import Programs
 public import Randomness
-import Rings
+public import Rings
 import TwoParty
 
 /// A server's share of a model for the outsourced mode: uniform words, which alone tell nothing of the model.
@@ -17,13 +17,15 @@ public final class ServerShare: WeightProvider, Sendable {
   let weights: [Int: SecretWords]
   let biases: [Int: SecretWords]
   let activations: [Int: ActivationShare]
+  /// Of every ReLU.
+  let normalizations: [Int: NormalizationShare]
+  /// Of constants per element, by offset step.
+  public let offsets: [Int: SecretWords]
 
-  init(
-    server: Int, program: Program, name: Digest32, weights: [Int: SecretWords], biases: [Int: SecretWords],
-    activations: [Int: ActivationShare]
-  ) {
+  init(server: Int, program: Program, name: Digest32, words: ServerShareWords) {
     (self.server, self.program, self.name) = (server, program, name)
-    (self.weights, self.biases, self.activations) = (weights, biases, activations)
+    (weights, biases, activations) = (words.weights, words.biases, words.activations)
+    (normalizations, offsets) = (words.normalizations, words.offsets)
   }
 
   /// Names this share's weights for a dealer. Of the words themselves nothing is in it.
@@ -51,15 +53,27 @@ public final class ServerShare: WeightProvider, Sendable {
       })
   }
 
+  /// This server's part of what ReLUs take up.
+  var comparisonNormalizations: [Int: ComparisonNormalization] {
+    var result: [Int: ComparisonNormalization] = [:]
+    for (index, share) in normalizations {
+      result[index] = ComparisonNormalization(tensor: program.steps[index].tensor, share: share)
+    }
+    return result
+  }
+
   /// Shares a model between two servers.
   ///
   /// - Parameters:
   ///   - program: of either deployment.
   ///   - activations: k and a0 of each activation step, one for all channels or one a channel.
+  ///   - normalizations: what ReLUs take up, by step; those that are absent take up nothing, which the shares do not tell.
+  ///   - offsets: by index of offset step, one integer an element.
   ///   - randomness: the operating system's in products; injected in tests.
   /// - Throws: ``InferenceError/modelDoesNotFit(step:reason:)``, `ProgramError`
   public static func split(
     program: Program, linear: [Int: LinearParameters], activations: [Int: (k: [Int64], constant: [Int64])],
+    normalizations: [Int: NormalizationParameters] = [:], offsets: [Int: [Int64]] = [:],
     randomness: any RandomByteSource = SystemRandom()
   ) throws -> (ServerShare, ServerShare) {
     var program = program
@@ -84,37 +98,93 @@ public final class ServerShare: WeightProvider, Sendable {
       }
       sharing.add(index, own.k, own.constant)
     }
-    let shares = (0..<2).map {
-      ServerShare(
-        server: $0, program: program, name: name, weights: sharing.weights[$0], biases: sharing.biases[$0],
-        activations: sharing.activations[$0])
+    let relus = program.reluSteps
+    if let other = normalizations.keys.sorted().first(where: { !relus.contains($0) }) {
+      throw InferenceError.modelDoesNotFit(step: other, reason: "only a ReLU takes up a normalisation")
     }
+    for index in relus {
+      let tensor = program.steps[index].tensor
+      let own = normalizations[index] ?? NormalizationParameters(channels: tensor.shape.channels)
+      guard own.channels == tensor.shape.channels else {
+        throw InferenceError.modelDoesNotFit(step: index, reason: "its normalisation has another number of channels")
+      }
+      sharing.add(index, tensor.modulus, own)
+    }
+    for index in program.offsetSteps {
+      let tensor = program.steps[index].tensor
+      guard let own = offsets[index], own.count == tensor.shape.count else {
+        throw InferenceError.modelDoesNotFit(step: index, reason: "its constants are missing or of another number")
+      }
+      sharing.add(index, tensor.modulus, constants: own)
+    }
+    let shares = (0..<2).map { ServerShare(server: $0, program: program, name: name, words: sharing.words[$0]) }
     return (shares[0], shares[1])
   }
+}
+
+/// What a ReLU takes up of a normalisation, a value a channel: the meaning is that of `NormalizationShare`.
+public struct NormalizationParameters: Sendable {
+  let threshold: [Int64]
+  let flips: [Bool]
+  let offset: [Int64]
+
+  /// Collects as many values each.
+  public init(threshold: [Int64], flips: [Bool], offset: [Int64]) {
+    precondition(threshold.count == flips.count && flips.count == offset.count)
+    (self.threshold, self.flips, self.offset) = (threshold, flips, offset)
+  }
+
+  /// None.
+  init(channels: Int) {
+    let zeros = [Int64](repeating: 0, count: channels)
+    self.init(threshold: zeros, flips: zeros.map { _ in false }, offset: zeros)
+  }
+
+  var channels: Int { threshold.count }
+}
+
+/// The words of a share, by step.
+struct ServerShareWords {
+  var weights: [Int: SecretWords] = [:]
+  var biases: [Int: SecretWords] = [:]
+  var activations: [Int: ActivationShare] = [:]
+  var normalizations: [Int: NormalizationShare] = [:]
+  var offsets: [Int: SecretWords] = [:]
 }
 
 /// Both shares while they are made.
 private struct Sharing {
   let stream: StreamGenerator
-  var weights: [[Int: SecretWords]] = [[:], [:]]
-  var biases: [[Int: SecretWords]] = [[:], [:]]
-  var activations: [[Int: ActivationShare]] = [[:], [:]]
+  var words = [ServerShareWords(), ServerShareWords()]
 
   init(stream: StreamGenerator) { self.stream = stream }
 
   mutating func add(_ step: Int, _ modulus: ModulusKind, _ parameters: LinearParameters) {
-    func word(_ value: Int64) -> UInt64 {
-      modulus == .field ? PrimeField.reduce(signed: value) : Word64.reduce(signed: value)
+    let w = SecretWords(uninitialized: parameters.weights.count)
+    let isField = modulus == .field
+    for (index, value) in parameters.weights.enumerated() {
+      w.pointer[index] = isField ? PrimeField.reduce(signed: Int64(value)) : Word64.reduce(signed: Int64(value))
     }
-    let (w, b) = (
-      SecretWords(uninitialized: parameters.weights.count), SecretWords(uninitialized: parameters.bias.count)
-    )
-    for (index, value) in parameters.weights.enumerated() { w.pointer[index] = word(Int64(value)) }
-    for (index, value) in parameters.bias.enumerated() { b.pointer[index] = word(value) }
-    let (weights, biases) = (split(w, modulus), split(b, modulus))
+    let (weights, biases) = (split(w, modulus), split(SecretWords(signed: parameters.bias, modulus), modulus))
     for server in 0..<2 {
-      self.weights[server][step] = weights[server]
-      self.biases[server][step] = biases[server]
+      (words[server].weights[step], words[server].biases[step]) = (weights[server], biases[server])
+    }
+  }
+
+  mutating func add(_ step: Int, _ modulus: ModulusKind, constants: [Int64]) {
+    let shares = split(SecretWords(signed: constants, modulus), modulus)
+    for server in 0..<2 { words[server].offsets[step] = shares[server] }
+  }
+
+  mutating func add(_ step: Int, _ modulus: ModulusKind, _ own: NormalizationParameters) {
+    let whole = NormalizationShare(
+      threshold: own.threshold, flips: own.flips, offset: own.offset, modulus: modulus)
+    let (threshold, offset) = (split(whole.threshold, .word), split(whole.offset, modulus))
+    let second = stream.secretWords(.word, count: whole.flips.count)
+    for index in 0..<second.count { whole.flips.pointer[index] ^= second.pointer[index] }
+    for (server, flips) in [whole.flips, second].enumerated() {
+      words[server].normalizations[step] = NormalizationShare(
+        threshold: threshold[server], flips: flips, offset: offset[server])
     }
   }
 
@@ -129,7 +199,9 @@ private struct Sharing {
         PrimeField.reduce(signed: constant[index]), PrimeField.multiply(kappa, kappa))
     }
     let (kappa, rest) = (split(kappas, .field), split(rests, .field))
-    for server in 0..<2 { activations[server][step] = ActivationShare(kappa: kappa[server], constant: rest[server]) }
+    for server in 0..<2 {
+      words[server].activations[step] = ActivationShare(kappa: kappa[server], constant: rest[server])
+    }
   }
 
   private func split(_ words: SecretWords, _ modulus: ModulusKind) -> [SecretWords] {

@@ -1,5 +1,4 @@
 package import Foundation
-package import Rings
 
 /// Whole files: read with a limit, and written so that a failure leaves the old file as it was.
 package enum FileBytes {
@@ -18,21 +17,13 @@ package enum FileBytes {
     return bytes
   }
 
-  /// Reads a whole regular file into memory that is erased when the last reference goes.
+  /// Reads a regular file piece by piece, so that no second copy of a large one is in memory.
   ///
-  /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
-  package static func readSecret(_ path: String, limit: Int) throws -> SecretBytes {
-    var bytes = SecretBytes(zeros: 0)
-    try read(path, limit: limit) { size, fill in
-      bytes = SecretBytes(zeros: size)
-      try withExtendedLifetime(bytes) { try fill(UnsafeMutableRawBufferPointer(bytes.buffer)) }
-    }
-    return bytes
-  }
-
-  private static func read(
-    _ path: String, limit: Int, _ allocate: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> Void
-  ) throws {
+  /// - Parameter body: gets the file's size, and what fills a buffer with the next bytes.
+  /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``, and what `body` throws.
+  package static func read<R>(
+    _ path: String, limit: Int, _ body: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> R
+  ) throws -> R {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, "read") }
     defer { close(descriptor) }
@@ -46,15 +37,17 @@ package enum FileBytes {
       throw NetworksError.fileSystem(
         path: path, action: "read", reason: "it has \(size) bytes, and at most \(limit) are accepted")
     }
-    try allocate(size) { buffer in
+    var total = 0
+    return try body(size) { buffer in
       var done = 0
-      while done < size {
-        let count = Foundation.read(descriptor, buffer.baseAddress! + done, size - done)
+      while done < buffer.count {
+        let count = Foundation.read(descriptor, buffer.baseAddress! + done, buffer.count - done)
         if count < 0 && errno == EINTR { continue }
         guard count >= 0 else { throw failure(path, "read") }
-        if count == 0 { throw NetworksError.wrongLength(path: path, found: done, expected: size) }
+        if count == 0 { throw NetworksError.wrongLength(path: path, found: total + done, expected: size) }
         done += count
       }
+      total += done
     }
   }
 
@@ -62,25 +55,40 @@ package enum FileBytes {
   /// after any failure, the old file is whole.
   ///
   /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``
-  package static func replace(_ path: String, with bytes: [UInt8], mode: mode_t, writer: Writer = systemWrite) throws {
+  package static func replace(_ path: String, with bytes: [UInt8], mode: mode_t, writer: @escaping Writer = systemWrite)
+    throws
+  {
     try bytes.withUnsafeBytes { try replace(path, with: $0, mode: mode, writer: writer) }
   }
 
   /// The same from raw memory.
   package static func replace(
-    _ path: String, with buffer: UnsafeRawBufferPointer, mode: mode_t, writer: Writer = systemWrite
+    _ path: String, with buffer: UnsafeRawBufferPointer, mode: mode_t, writer: @escaping Writer = systemWrite
+  ) throws {
+    try replace(path, mode: mode, writer: writer) { try $0(buffer) }
+  }
+
+  /// The same piece by piece, so that no second copy of a large file is in memory.
+  ///
+  /// - Parameter body: gets what writes the next bytes.
+  /// - Throws: ``NetworksError/fileSystem(path:action:reason:)``, and what `body` throws.
+  package static func replace(
+    _ path: String, mode: mode_t, writer: @escaping Writer = systemWrite,
+    _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw failure(path, "written") }
     do {
       defer { close(descriptor) }
-      var done = 0
-      while done < buffer.count {
-        let count = writer(descriptor, UnsafeRawBufferPointer(rebasing: buffer[done...]))
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { throw failure(path, "written") }
-        done += count
+      try body { buffer in
+        var done = 0
+        while done < buffer.count {
+          let count = writer(descriptor, UnsafeRawBufferPointer(rebasing: buffer[done...]))
+          if count < 0 && errno == EINTR { continue }
+          guard count > 0 else { throw failure(path, "written") }
+          done += count
+        }
       }
       guard fsync(descriptor) == 0 else { throw failure(path, "written") }
     } catch {

@@ -2,7 +2,7 @@ public import Rings
 
 extension Program {
   /// Executes a step that each party does alone on its own shares: pooling sums, residual add, concatenation, reshape, subsample
-  /// and pad. Of an offset it is the data owner's part, which is nothing.
+  /// and pad. Of an offset it is the part of who holds no constants, which is nothing.
   ///
   /// The functions are linear, so the sum of the two parties' results is the function of the sum; the same code also
   /// carries the data owner's masks, and the dealer's copies of them, through the program.

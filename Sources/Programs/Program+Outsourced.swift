@@ -12,6 +12,14 @@ extension Program {
   /// Whether weights are shared: full words of each layer's ring, not small integers.
   public var sharesWeights: Bool { deployment != .owned }
 
+  /// The steps that are a ReLU: servers hold shares of what each takes up, be it nothing.
+  public var reluSteps: [Int] {
+    comparisonSteps.filter {
+      guard case .comparison(let spec) = steps[$0].operation else { return false }
+      return spec.function == .relu
+    }
+  }
+
   /// Tensors that linear steps read, each once, in order of first use: an outsourced run opens each of them once.
   public var openedTensors: [Int] {
     var seen: Set<Int> = []

@@ -198,10 +198,7 @@ extension Program {
       }
       guard step.tensor.modulus == .word else { throw invalid(index, "an index must be in Z_2^64") }
       try expect(TensorShape(channels: 1, height: 1, width: 1))
-    case .changeRing: try expect(operand!.shape)
-    case .offset:
-      guard deployment != .outsourced else { throw invalid(index, "its constants cannot be shared between servers") }
-      try expect(operand!.shape)
+    case .changeRing, .offset: try expect(operand!.shape)
     case .reshape:
       guard operand!.shape.count == shape.count else { throw invalid(index, "it changes the number of elements") }
     case .subsamplePad(let stride, let before, let after):

@@ -14,12 +14,19 @@ public struct ComparisonDataOwner {
   private let stage: ComparisonStage
   private let kernels: ComparisonKernels
   private let widths: [UInt8]
+  private let flips: SecretBytes?
 
   /// - Parameters:
   ///   - stage: comparisons of one sample.
+  ///   - flips: outsourced, a bit a comparison, packed, where this server turns its half of the bit; secret.
   ///   - kernels: instruction set; it changes no bit.
-  public init(channel: FramedChannel, stage: ComparisonStage, kernels: ComparisonKernels = ComparisonKernels()) {
+  public init(
+    channel: FramedChannel, stage: ComparisonStage, flips: SecretBytes? = nil,
+    kernels: ComparisonKernels = ComparisonKernels()
+  ) {
+    precondition(flips.map { $0.count == (stage.count + 7) / 8 } ?? true, "one bit a comparison")
     self.channel = channel
+    self.flips = flips
     self.stage = stage
     self.kernels = kernels
     flow = ComparisonFlow(stage)
@@ -154,6 +161,7 @@ public struct ComparisonDataOwner {
           let used = tree.join(level + 1, with: incoming)
           let bit = state.bit.pointer + first / 8
           tree.finish(bit, flips: true)
+          if let flips { PackedBits.xor(bit, flips.pointer + first / 8, count: count) }
           kernels.answer(
             stage.modulus, count: count, b1: bit, rho1: material.rho.pointer + first / 8, delta0: incoming + used,
             d: opened.pointer, operand: material.operand.pointer + first, h1: material.h.pointer + first,

@@ -10,7 +10,7 @@ public enum ComparisonStep {
   /// - Parameters:
   ///   - schedule: the step's runs.
   ///   - shares: its share of the operand in Z_2^64, one tensor a sample.
-  ///   - normalization: what a ReLU takes up.
+  ///   - normalization: this party's part of what a ReLU takes up.
   ///   - take: the material of a run and sample.
   /// - Returns: its share of the step's tensor, one a sample.
   /// - Throws: `TransportError`, ``TwoPartyError``, and what `take` throws.
@@ -37,16 +37,18 @@ public enum ComparisonStep {
 
   /// The data owner's side; its share of the step's tensor is known in advance.
   ///
-  /// - Parameter take: the material of a run and sample.
+  /// - Parameters:
+  ///   - flips: outsourced, where server 1 turns its half of a ReLU's bit.
+  ///   - take: the material of a run and sample.
   /// - Throws: `TransportError`, ``TwoPartyError``, and what `take` throws.
   public static func dataOwner(
-    schedule: ComparisonSchedule, samples: Int, channel: FramedChannel,
+    schedule: ComparisonSchedule, samples: Int, flips: SecretBytes? = nil, channel: FramedChannel,
     take: (_ stage: Int, _ sample: Int) throws -> DataOwnerComparisonMaterial
   ) throws {
     for (number, stage) in schedule.stages.enumerated() {
       var materials = MaterialBatch<DataOwnerComparisonMaterial>(capacity: samples)
       for sample in 0..<samples { materials.append(try take(number, sample)) }
-      try ComparisonDataOwner(channel: channel, stage: stage).run(materials: materials)
+      try ComparisonDataOwner(channel: channel, stage: stage, flips: flips).run(materials: materials)
     }
   }
 }

@@ -11,8 +11,10 @@ struct Example {
   let linear: [Int: LinearParameters]
   let coefficients: [Int: (k: [Int64], constant: [Int64])]
   let offsets: [Int: [Int64]]
+  /// What each ReLU takes up, where ReLUs do.
+  let normalizations: [Int: (threshold: [Int64], flips: [Bool], offset: [Int64])]
 
-  init(_ program: Program, seed: UInt64) {
+  init(_ program: Program, seed: UInt64, normalizes: Bool = false) {
     let random = StreamGenerator(publicSeed: seed)
     func signed(_ bits: Int) -> Int64 {
       var word: UInt64 = 0
@@ -35,13 +37,22 @@ struct Example {
       uniqueKeysWithValues: program.offsetSteps.map { index in
         (index, (0..<program.steps[index].tensor.shape.count).map { _ in signed(12) })
       })
+    normalizations = Dictionary(
+      uniqueKeysWithValues: (normalizes ? program.reluSteps : []).map { index in
+        let channels = 0..<program.steps[index].tensor.shape.channels
+        return (
+          index,
+          (channels.map { _ in signed(16) }, channels.map { _ in signed(1) < 0 }, channels.map { _ in signed(9) })
+        )
+      })
     self.program = program
     self.linear = linear
     self.coefficients = coefficients
   }
 
   var twin: IntegerTwin {
-    IntegerTwin(program: program, linear: linear, activations: coefficients, offsets: offsets)
+    IntegerTwin(
+      program: program, linear: linear, activations: coefficients, offsets: offsets, normalizations: normalizations)
   }
 
   func model() throws -> ModelOwnerModel {
@@ -119,8 +130,27 @@ enum Examples {
     p.add(.reshape, shape: vector(p.shape.count))
     p.linear(6)
     p.add(.offset, shape: p.shape)
-    p.add(.comparison(ComparisonSpec(droppedBits: 6, digits: ComparisonDigits(bits: 30))), shape: p.shape)
+    p.add(.comparison(ComparisonSpec(droppedBits: 6, digits: ComparisonDigits(bits: 36))), shape: p.shape)
     return p.finish(dropping: 0)
+  }
+
+  /// ReLUs that take up normalisations, with results in either ring, in more channels than a word has bits; constants per
+  /// element before and behind one.
+  static func normalized() -> Program {
+    var p = ProgramAssembler(TensorShape(channels: 2, height: 5, width: 7), .word)
+    p.linear(70, kernel: 3, padding: 1)
+    p.add(.comparison(ComparisonSpec(droppedBits: 0, digits: ComparisonDigits(bits: 26))), shape: p.shape)
+    p.linear(3)
+    p.add(.offset, shape: p.shape)
+    p.add(
+      .comparison(ComparisonSpec(droppedBits: 8, digits: ComparisonDigits(bits: 28, preferring: .bytes))),
+      shape: p.shape, modulus: .field)
+    p.add(.offset, shape: p.shape)
+    p.linear(4, kernel: 3)
+    p.activation(30, .exact, to: .word)
+    p.add(.globalSumPool, shape: vector(4))
+    p.linear(5)
+    return p.finish(dropping: 10)
   }
 
   /// Two residual blocks, one with a parameter-free and one with a projected shortcut, and global pooling.

@@ -8,6 +8,7 @@ struct IntegerTwin {
   let linear: [Int: LinearParameters]
   let activations: [Int: (k: [Int64], constant: [Int64])]
   var offsets: [Int: [Int64]] = [:]
+  var normalizations: [Int: (threshold: [Int64], flips: [Bool], offset: [Int64])] = [:]
 
   func run(_ input: [Int64]) -> [Int64] {
     var tensors: [[Int64]] = []
@@ -37,6 +38,13 @@ struct IntegerTwin {
         tensors.append(subsample(shape, stride, before, after, operands[0]))
       case .changeRing: tensors.append(operands[0])
       case .offset: tensors.append(zip(operands[0], offsets[index]!).map { $0 + $1 })
+      case .comparison(let spec) where normalizations[index] != nil:
+        let (own, plane) = (normalizations[index]!, shape.height * shape.width)
+        tensors.append(
+          operands[0].enumerated().map { place, z in
+            let x = (z + own.threshold[place / plane]) >> Int64(spec.droppedBits)
+            return ((x >= 0) != own.flips[place / plane] ? x : 0) + own.offset[place / plane]
+          })
       case .comparison(let spec):
         tensors.append(operands[0].map { value(spec.function, $0 >> Int64(spec.droppedBits)) })
       case .maxPool(let spec):

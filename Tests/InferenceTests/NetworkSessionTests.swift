@@ -2,6 +2,7 @@ import Inference
 import Networks
 import Programs
 import Testing
+import Transport
 
 /// Networks of the published architectures, thinned and shortened, planned and run by two parties alone: the answers are those
 /// of the plan's arithmetic in plaintext, and so are the labels.
@@ -18,14 +19,33 @@ struct NetworkSessionTests {
     let file = try #require(try Benchmarks.model(name + activation))
     let planned = try file.planned()
     #expect(planned.plan.program.comparisonSteps.isEmpty == activation.isEmpty)
-    let twin = try Twin(planned.plan, planned.quantized)
     let inputs = try (0..<2).map {
       try planned.plan.input.quantize(normalized: Benchmarks.randomSample(file.graph, seed: 40 + $0))
     }
     let model = try ModelOwnerModel(planned: planned, salt: file.salt)
     let outcome = try Duo(model: model).run(batches: [inputs], prepared: 1)
-    #expect(outcome.results.count == 2)
-    for (input, result) in zip(inputs, outcome.results) {
+    try expect(outcome.results, planned, inputs)
+  }
+
+  @Test(
+    "Two servers with shares give them too", arguments: ["densenet121-w0.125-d0.25:relu", "squeezenet-w0.25"],
+    [HelloSource.dealer, .lattice])
+  func serversAnswersAreTheTwins(name: String, source: HelloSource) throws {
+    let file = try #require(try Benchmarks.model(name))
+    let planned = try file.planned()
+    let inputs = try (0..<2).map {
+      try planned.plan.input.quantize(normalized: Benchmarks.randomSample(file.graph, seed: 50 + $0))
+    }
+    let (zero, one) = try ServerShareFile.split(planned)
+    var servers = Servers(shares: (zero.share, one.share))
+    servers.source = source
+    try expect(try servers.run(batches: [inputs], prepared: 1).results, planned, inputs)
+  }
+
+  private func expect(_ results: [[Int64]], _ planned: PlannedModel, _ inputs: [[Int64]]) throws {
+    let twin = try Twin(planned.plan, planned.quantized)
+    #expect(results.count == inputs.count)
+    for (input, result) in zip(inputs, results) {
       let expected = try twin.run(input)
       #expect(expected.outOfRange == 0)
       let largest = expected.output.map(abs).max()!

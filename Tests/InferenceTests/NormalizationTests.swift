@@ -1,3 +1,4 @@
+import Correlations
 import Hardware
 import Programs
 import Randomness

@@ -22,16 +22,29 @@ struct OutsourcedTests {
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1))),
     ("label", Examples.pooled(WindowGeometry(kernel: 2, stride: 2, padding: 0), isLabel: true)),
     ("wide max", Examples.pooled(WindowGeometry(Examples.wide))), ("balanced", Examples.balanced()),
+    ("offsets", Examples.offsets()), ("normalised", Examples.normalized()),
   ]
 
-  @Test("refuse constants per element, in words")
-  func offsets() throws {
-    let example = Example(Examples.offsets(), seed: 1)
-    do {
-      _ = try ServerShare.split(program: example.program, linear: example.linear, activations: example.coefficients)
-      Issue.record("shares were made")
-    } catch let error as ProgramError {
-      #expect("\(error)".contains("constants cannot be shared between servers"))
+  static func example(_ index: Int, seed: UInt64) -> Example {
+    Example(programs[index].program, seed: seed, normalizes: programs[index].name == "normalised")
+  }
+
+  @Test("refuse constants and normalisations that are missing, misplaced or of another size")
+  func misfits() throws {
+    let example = Example(Examples.normalized(), seed: 1, normalizes: true)
+    let relu = example.program.reluSteps[0]
+    func split(_ normalizations: [Int: NormalizationParameters], _ offsets: [Int: [Int64]]) throws {
+      _ = try ServerShare.split(
+        program: example.program, linear: example.linear, activations: example.coefficients,
+        normalizations: normalizations, offsets: offsets)
+    }
+    try split([:], example.offsets)
+    let three = NormalizationParameters(threshold: [1, 2, 3], flips: [true, false, true], offset: [0, 0, 1])
+    for (normalizations, offsets) in [
+      ([:], [:]), ([:], example.offsets.mapValues { Array($0.dropLast()) }), ([relu: three], example.offsets),
+      ([relu - 1: three], example.offsets),
+    ] as [([Int: NormalizationParameters], [Int: [Int64]])] {
+      #expect(throws: InferenceError.self) { try split(normalizations, offsets) }
     }
   }
 
@@ -50,8 +63,7 @@ struct OutsourcedTests {
 
   @Test("give the client the twin's integers, with a dealer", arguments: 0..<programs.count)
   func dealer(index: Int) throws {
-    let (name, program) = Self.programs[index]
-    let example = Example(program, seed: 5)
+    let (name, example) = (Self.programs[index].name, Self.example(index, seed: 5))
     let inputs = example.inputs(4, seed: 6)
     let outcome = try Servers(example).run(batches: [[inputs[0]], Array(inputs[1...])], prepared: 2)
     expectClose(example, outcome.results, inputs, name == "label" || name == "relu")
@@ -59,8 +71,7 @@ struct OutsourcedTests {
 
   @Test("give the client the twin's integers, prepared by the servers alone", arguments: 0..<programs.count)
   func lattice(index: Int) throws {
-    let (name, program) = Self.programs[index]
-    let example = Example(program, seed: 5)
+    let (name, example) = (Self.programs[index].name, Self.example(index, seed: 5))
     let inputs = example.inputs(3, seed: 6)
     var servers = try Servers(example)
     servers.source = .lattice

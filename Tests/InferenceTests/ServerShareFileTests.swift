@@ -5,6 +5,7 @@ import Programs
 import Randomness
 import Rings
 import Testing
+import Transport
 
 @testable import Inference
 
@@ -41,6 +42,56 @@ struct ServerShareFileTests {
     }
   }
 
+  /// A network whose ReLU takes up a normalisation with gains of both signs, and that adds constants per element.
+  private static func normalized() throws -> ModelFile {
+    var graph = Graph(
+      name: "normalised", input: TensorShape(channels: 2, height: 7, width: 7), inputNormalization: .none(channels: 2))
+    let mean = graph.append(.offset, name: "mean")
+    let parts = (0..<2).map {
+      graph.append(
+        .convolution(ConvolutionSpec(outChannels: 4, kernel: 3, padding: 1)), name: "part\($0)", from: [mean])
+    }
+    graph.append(.concatenate, name: "joined", from: parts)
+    let normalization = graph.append(.batchNorm(epsilon: 1e-5, momentum: 0.1), name: "bn")
+    graph.append(.relu, name: "act")
+    let bias = graph.append(.offset, name: "bias")
+    graph.append(.convolution(ConvolutionSpec(outChannels: 4, kernel: 3, padding: 1)), name: "head")
+    var parameters = try Parameters.initialize(graph, seed: 3)
+    parameters[mean, .bias] = (0..<98).map { Float($0 % 11) / 20 }
+    parameters[bias, .bias] = (0..<392).map { Float($0 % 7) / 10 }
+    parameters[normalization, .gamma] = [1, -1, 0.5, 1e-6, 3, -0.1, 0.2, 2]
+    parameters[normalization, .beta] = [0.1, -0.1, 0.7, -0.4, -4, 1, -1, 0]
+    var file = ModelFile(graph: graph, parameters: parameters)
+    try file.calibrate(samples: (0..<4).map { Benchmarks.randomSample(graph, seed: 80 + $0) })
+    return file
+  }
+
+  @Test(
+    "carry what ReLUs take up and constants: servers that read them give the twin's answers",
+    arguments: [HelloSource.dealer, .lattice])
+  func normalized(source: HelloSource) throws {
+    let file = try Self.normalized()
+    let planned = try file.planned()
+    let flips = try #require(planned.quantized.comparison.values.first).flips
+    #expect(flips.contains(true) && flips.contains(false) && planned.plan.program.offsetSteps.count == 2)
+    let (zero, one) = try ServerShareFile.split(planned)
+    let read = try [zero, one].map { try ServerShareFile.decode(try $0.encoded()).share }
+    var servers = Servers(shares: (read[0], read[1]))
+    servers.source = source
+    let inputs = try (0..<2).map {
+      try planned.plan.input.quantize(normalized: Benchmarks.randomSample(file.graph, seed: 90 + $0))
+    }
+    let results = try servers.run(batches: [inputs], prepared: 2).results
+    let twin = try Twin(planned.plan, planned.quantized)
+    #expect(results.count == 2)
+    for (input, result) in zip(inputs, results) {
+      let expected = try twin.run(input)
+      let largest = expected.output.map(abs).max()!
+      #expect(expected.outOfRange == 0 && largest >= 512)
+      #expect(zip(result, expected.output).allSatisfy { abs($0 - $1) <= largest / 64 })
+    }
+  }
+
   /// Bytes with another digest at their end, so that what they hold is looked at.
   private func sealed(_ bytes: [UInt8]) -> SecretBytes {
     SecretBytes(bytes.dropLast(32) + Digest32.sha256(Array(bytes.dropLast(32))).bytes)
@@ -60,7 +111,7 @@ struct ServerShareFileTests {
     }
     #expect(throws: NetworksError.self) { try ServerShareFile.decode(SecretBytes(good + [0])) }
     // Version, server, lengths of file and plan: each with a digest that fits.
-    for (place, value) in [(8, 2), (12, 2), (16, 1), (24, 255), (31, 127)] as [(Int, UInt8)] {
+    for (place, value) in [(8, 1), (8, 3), (12, 2), (16, 1), (24, 255), (31, 127)] as [(Int, UInt8)] {
       var bytes = good
       bytes[place] = value
       refuses(bytes)

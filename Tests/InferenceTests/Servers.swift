@@ -40,8 +40,12 @@ struct Servers {
   init(_ example: Example, seed: UInt64 = 51) throws {
     shares = try ServerShare.split(
       program: example.program, linear: example.linear, activations: example.coefficients,
-      randomness: StreamGenerator(publicSeed: seed))
+      normalizations: example.normalizations.mapValues {
+        NormalizationParameters(threshold: $0.threshold, flips: $0.flips, offset: $0.offset)
+      }, offsets: example.offsets, randomness: StreamGenerator(publicSeed: seed))
   }
+
+  init(shares: (ServerShare, ServerShare)) { self.shares = shares }
 
   var program: Program { shares.0.program }
 
@@ -120,7 +124,8 @@ struct Servers {
     let forward: any DataOwnerSource
     let one: ServerOne
     if source == .dealer {
-      forward = DealerDataOwnerSource(dealer: dealers[0], peer: channel, sessionID: session)
+      forward = DealerDataOwnerSource(
+        dealer: dealers[0], peer: channel, sessionID: session, offsets: shares.1.offsets)
       one = ServerOne(
         share: shares.1, reverse: DealerModelOwnerSource(dealer: dealers[1], peer: channel, sessionID: reverse))
     } else {

@@ -53,7 +53,8 @@ public struct BenchmarkDataOwner {
     configuration.threads = setting.threads
     let sources = DataOwnerSources(
       configuration, agreement: agreement, wire: setting.wire, streams: StreamRegistry())
-    let source = try sources.open(channel, sessionID: sessionID, options: options, cached: nil)
+    let source = try sources.open(
+      channel, sessionID: sessionID, options: options, cached: nil, offsets: shared?.share.offsets ?? [:])
     defer { sources.close(source) }
     let reverse = try shared.map { _ in try sources.openReverse(channel, sessionID: sessionID, options: options) }
     defer { if let reverse { sources.close(reverse) } }

@@ -201,7 +201,8 @@ struct DataOwnerWorker {
     channel.observer = trace
     defer { trace?.finish(logger) }
     let source = try daemon.sources.open(
-      channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference })
+      channel, sessionID: sessionID, options: options, cached: daemon.health.withLock { $0.difference },
+      offsets: daemon.share?.offsets ?? [:])
     defer { daemon.sources.close(source) }
     let reverse = try daemon.share.map { _ in
       try daemon.sources.openReverse(channel, sessionID: sessionID, options: options)

@@ -20,7 +20,7 @@ public struct ServedModel: Sendable {
   public init(_ file: ModelFile) throws {
     let planned = try file.planned()
     plan = planned.plan
-    model = try ModelOwnerModel(planned, salt: file.salt)
+    model = try ModelOwnerModel(planned: planned, salt: file.salt)
     agreement = try Agreement(PlanFile(plan: plan, modelDigest: file.modelDigest()))
   }
 }
@@ -47,20 +47,6 @@ extension ModelOwnerConfiguration {
     let file = try ServerShareFile.load(from: model)
     try DataOwnerDaemon.check(file.share, server: 0, plan: file.plan.plan, isServer: true, model)
     return try ServedModel(file)
-  }
-}
-
-extension ModelOwnerModel {
-  /// Packs a plan's secret integers.
-  ///
-  /// - Parameter salt: 32 secret bytes that go with the model.
-  public convenience init(_ planned: PlannedModel, salt: [UInt8]) throws {
-    try self.init(
-      program: planned.plan.program,
-      linear: planned.quantized.linear.mapValues { LinearParameters(weights: $0.weights, bias: $0.bias) },
-      activations: planned.quantized.activation.mapValues {
-        ActivationCoefficients(k: $0.linear, constant: $0.constant)
-      }, normalizations: planned.quantized.normalizations(for: planned.plan.program), salt: salt)
   }
 }
 

@@ -2,6 +2,7 @@ import Correlations
 import Inference
 import Lattice
 import Randomness
+import Rings
 import Transport
 
 /// Opens the model owner's correlation sources: what all sessions share is made once.
@@ -90,10 +91,12 @@ struct DataOwnerSources: Sendable {
 
   func close(_ opened: ModelOwnerSources.Opened) { opened.dealer?.close() }
 
-  /// - Parameter cached: D of an earlier session; it names its dealer by tag.
+  /// - Parameters:
+  ///   - cached: D of an earlier session; it names its dealer by tag.
+  ///   - offsets: server 1's shares of constants per element.
   func open(
     _ channel: FramedChannel, sessionID: Digest32, options: StreamOptions, cached: WeightDifference?,
-    as role: Role = .dataOwner
+    as role: Role = .dataOwner, offsets: [Int: SecretWords] = [:]
   ) throws -> Opened {
     switch kind {
     case .lattice(let tables):
@@ -104,7 +107,7 @@ struct DataOwnerSources: Sendable {
     case .dealer(let line):
       let dealer = try line.open(as: role, options: options)
       let source = DealerDataOwnerSource(
-        dealer: dealer.channel, peer: channel, sessionID: sessionID, cached: cached)
+        dealer: dealer.channel, peer: channel, sessionID: sessionID, cached: cached, offsets: offsets)
       return Opened(source: source, dealer: dealer)
     }
   }
