@@ -180,7 +180,7 @@ struct ErrorAnalysis {
           (2 * abs(a2) * reach + abs(a1)) * off + abs(a2) * off * off + clamp + coefficient + 2 * unit,
           2 * coefficients.resultLimit[channel]))
       let slope = 4 * a2 * a2 * seen * seen + a1 * a1
-      result.variance.append(slope * operand.variance[channel] + unit * unit + clamp * clamp)
+      result.variance.append(slope * operand.variance[channel] + unit * unit / 3 + clamp * clamp)
     }
     return result
   }

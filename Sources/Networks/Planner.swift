@@ -253,9 +253,10 @@ private struct Emitter {
     let coefficients = solver.square[node.id]!
     let scale = operandScale(node)
     let results = coefficients.squareScale(scale)
+    let offset = ActivationSpec(droppedBits: solver.droppedBits[node.id]!, truncation: variant(node)).roundingOffset
     quantized.activation[steps.count] = QuantizedActivation(
       linear: scale.indices.map { Int64((coefficients.a1[$0] * scale[$0] / coefficients.a2[$0]).rounded()) },
-      constant: scale.indices.map { Int64((coefficients.a0[$0] * results[$0]).rounded()) })
+      constant: scale.indices.map { Int64((coefficients.a0[$0] * results[$0]).rounded()) + offset })
     failures.append(variant(node) == .local ? localFailures(node) : 0)
     detail.clampedChannels = coefficients.clamped
     detail.rangeBits = bits(results.indices.reduce(0) { max($0, abs(results[$1]) * coefficients.resultLimit[$1]) })

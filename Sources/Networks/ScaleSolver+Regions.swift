@@ -6,7 +6,9 @@ extension ScaleSolver {
   /// Chooses the scale of an activation's operand, everything open beneath it, and the bits that it drops.
   mutating func solveActivation(_ node: Node) throws {
     let coefficients = square[node.id]!
-    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits))
+    // Finer weights make larger squares, which cost nothing where these are dropped exactly.
+    let finer = options.truncation == .exact ? TurnSharing.spareWeightBits : 0
+    let limits = Limits(weight: Self.largestWeight, quotient: Scalar.power(options.weightBits + finer))
     let root = node.inputs[0]
 
     if isOpen(root) {

@@ -80,7 +80,7 @@ public struct Twin: Sendable {
       let layer = model.linear[index]!
       return TwinKernels.linear(operands[0], geometry, layer.weights, layer.bias)
     case .activation(let spec):
-      return TwinKernels.activation(operands[0], shape, model.activation[index]!, spec.droppedBits, &outOfRange)
+      return TwinKernels.activation(operands[0], shape, model.activation[index]!, spec, &outOfRange)
     case .sumPool(let geometry, let balance):
       return TwinKernels.sumPool(operands[0], from, geometry.window, balance)
     case .globalSumPool:

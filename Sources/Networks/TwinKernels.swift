@@ -51,10 +51,12 @@ enum TwinKernels {
   }
 
   static func activation(
-    _ input: [Int64], _ shape: TensorShape, _ layer: QuantizedActivation, _ dropped: Int, _ outOfRange: inout Int
+    _ input: [Int64], _ shape: TensorShape, _ layer: QuantizedActivation, _ spec: ActivationSpec, _ outOfRange: inout Int
   ) -> [Int64] {
     let area = shape.height * shape.width
     let limit = Int128(1) << 61
+    // To the nearest integer of what the model's constant was before it met rounding halfway.
+    let half = Int128(1) << Int128(spec.droppedBits - 1) - Int128(spec.roundingOffset)
     var output = [Int64](repeating: 0, count: input.count)
     for channel in 0..<shape.channels {
       let (k, constant) = (Int128(layer.linear[channel]), Int128(layer.constant[channel]))
@@ -62,7 +64,7 @@ enum TwinKernels {
         let z = Int128(input[index])
         let y = z * (z + k) + constant
         if y.magnitude >= limit.magnitude || z.magnitude >= limit.magnitude { outOfRange += 1 }
-        output[index] = Int64(truncatingIfNeeded: y >> dropped)
+        output[index] = Int64(truncatingIfNeeded: (y + half) >> Int128(spec.droppedBits))
       }
     }
     return output

@@ -39,6 +39,15 @@ public struct ActivationSpec: Codable, Hashable, Sendable {
     self.droppedBits = droppedBits
     self.truncation = truncation
   }
+
+  /// By how much less than the square its result stands for on average, in units of the square: what a model adds to its
+  /// constants so that rounding has no bias (Protocols/x2act/spec.md, "Error").
+  public var roundingOffset: Int64 {
+    guard truncation == .exact else { return 0 }
+    let unit = UInt64(1) << UInt64(droppedBits)
+    // A share's low bits are uniform, and seven of eight pairs of shares turn, since Y is small beside O = p/8.
+    return Int64(unit) - Int64(PrimeField.modulus % unit / 8 * 7)
+  }
 }
 
 /// Geometry of windows that are summed, or compared. The division by the window's size is folded into a scale or into

@@ -36,7 +36,7 @@ import Testing
     #expect(throws: NetworksError.self) { try twin.run([0]) }
   }
 
-  @Test func negativeNumbersFloor() throws {
+  @Test func negativeNumbersAreRoundedToTheNearest() throws {
     let graph = Builders.square(elements: 1)
     var parameters = try Parameters.initialize(graph, seed: 1)
     try parameters.setActivation(of: graph, node: 1, square: 1, linear: 1, constant: 0)
@@ -47,8 +47,14 @@ import Testing
     let result = try twin.run([-1], keepingAll: true)
     let z = result.tensors[planned.plan.program.steps[step].inputs[0]][0]
     let y = z * z + planned.quantized.activation[step]!.linear[0] * z
-    #expect(y < 0 && result.tensors[step][0] == y >> Int64(spec.droppedBits))
-    #expect(result.tensors[step][0] == -1)
+    let unit = Int64(1) << Int64(spec.droppedBits)
+    #expect(y < 0 && result.tensors[step][0] == (y + unit / 2) >> Int64(spec.droppedBits))
+    #expect(spec.truncation == .exact && planned.quantized.activation[step]!.constant[0] == spec.roundingOffset)
+    #expect(1...unit ~= spec.roundingOffset)
+    let even = try twin.run([-2048], keepingAll: true).tensors[step][0]
+    let square = try twin.run([-2048], keepingAll: true).tensors[planned.plan.program.steps[step].inputs[0]][0]
+    let whole = square * square + planned.quantized.activation[step]!.linear[0] * square
+    #expect(abs(whole - even * unit) <= unit / 2)
   }
 
   @Test func foreignIntegersAreRefused() throws {
