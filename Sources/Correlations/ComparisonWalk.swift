@@ -91,6 +91,10 @@ public struct ComparisonWalk {
     case .relu: return Operands(compared: values, operand: lifted, base: nil)
     case .leakyReLU(let shift):
       return Operands(compared: values, operand: scaled(lifted, (1 << Int64(shift)) - 1, kind), base: lifted)
+    case .slopedReLU(let numerator, let denominator):
+      return Operands(
+        compared: values, operand: scaled(lifted, Int64(denominator - numerator), kind),
+        base: scaled(lifted, Int64(numerator), kind))
     case .absolute: return Operands(compared: values, operand: scaled(lifted, 2, kind), base: scaled(lifted, -1, kind))
     case .sign:
       return Operands(

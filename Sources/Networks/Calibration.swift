@@ -87,16 +87,16 @@ public struct Calibration: Codable, Hashable, Sendable {
       area = values.count / maximum.count
       values.withUnsafeBufferPointer { values in
         for channel in maximum.indices {
-          var (largest, total, square) = (Float(0), Float(0), Float(0))
+          var (largest, total, square) = (Float(0), Float(0), 0.0)
           for index in channel * area..<(channel + 1) * area {
             let magnitude = abs(values[index])
             largest = max(largest, magnitude)
             total += magnitude
-            square += magnitude * magnitude
+            square += Double(magnitude) * Double(magnitude)
           }
           maximum[channel] = max(maximum[channel], largest)
           sum[channel] += Double(total)
-          squares += Double(square)
+          squares += square
         }
       }
       return squares.isFinite

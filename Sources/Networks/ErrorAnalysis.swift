@@ -79,7 +79,7 @@ struct ErrorAnalysis {
         [Double](repeating: 0, count: before) + values + [Double](repeating: 0, count: after)
       }
       return TensorError(bound: padded(operands[0].bound), variance: padded(operands[0].variance))
-    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .maxPool: return comparison(node, operands[0])
+    case .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .maxPool: return comparison(node, operands[0])
     case .sign: return sign(node, operands[0])
     case .batchNorm: preconditionFailure("refused before")
     }

@@ -105,6 +105,9 @@ public struct FloatExecutor: Sendable {
     case .leakyRelu(let shift):
       let slope = Float(Scalar.power(-shift))
       return operands[0].map { $0 >= 0 ? $0 : slope * $0 }
+    case .slopedRelu(let numerator, let denominator):
+      let slope = Float(numerator) / Float(denominator)
+      return operands[0].map { $0 >= 0 ? $0 : slope * $0 }
     case .clippedRelu(let upper): return operands[0].map { min(max($0, 0), upper) }
     case .clip(let lower, let upper): return operands[0].map { min(max($0, lower), upper) }
     case .absolute: return operands[0].map { abs($0) }

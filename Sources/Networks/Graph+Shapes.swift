@@ -120,6 +120,12 @@ extension Graph {
         throw invalid(index, "its slope is 2^-\(shift), and must be 2^-1 to 2^-20")
       }
       return from
+    case .slopedRelu(let numerator, let denominator):
+      guard (2...4096).contains(denominator), (1..<denominator).contains(numerator) else {
+        throw invalid(
+          index, "its slope is \(numerator) / \(denominator), and must be below one with a denominator of at most 4096")
+      }
+      return from
     case .clippedRelu(let upper):
       guard upper.isFinite, upper > 0, upper < 65536 else {
         throw invalid(index, "its upper bound must lie between 0 and 65536")

@@ -8,7 +8,7 @@ public struct InputSpec: Codable, Hashable, Sendable {
   public var normalization: InputNormalization
   /// Fraction bits of the input's integers.
   public var fractionBits: Int
-  /// Fraction bits of the output's integers.
+  /// Fraction bits of the output's integers: negative where they count in larger units than ones.
   public var outputFractionBits: Int
   /// Names of the output's elements; may be empty.
   public var classes: [String]
@@ -94,7 +94,7 @@ public struct InputSpec: Codable, Hashable, Sendable {
     guard normalization.mean.count == shape.channels, normalization.deviation.count == shape.channels,
       numbers.allSatisfy(\.isFinite), normalization.deviation.allSatisfy({ $0 > 0 }), normalization.pixelMaximum > 0,
       normalization.pixelMinimum < normalization.pixelMaximum, (0...24).contains(fractionBits),
-      (0...56).contains(outputFractionBits), normalization.maximumMagnitude < 0x1p24
+      (-128...128).contains(outputFractionBits), normalization.maximumMagnitude < 0x1p24
     else { throw NetworksError.malformed(what: "plan", reason: "its description of the input is invalid") }
   }
 }

@@ -126,6 +126,8 @@ public enum Operation: Codable, Hashable, Sendable {
   case relu
   /// `x` where it is not negative, `x / 2^shift` elsewhere.
   case leakyRelu(shift: Int)
+  /// `x` where it is not negative, `x numerator / denominator` elsewhere: other slopes than powers of two.
+  case slopedRelu(numerator: Int, denominator: Int)
   /// `min(max(x, 0), upper)`; ReLU6 with 6.
   case clippedRelu(upper: Float)
   /// `min(max(x, lower), upper)`.
@@ -165,7 +167,7 @@ public enum Operation: Codable, Hashable, Sendable {
     case .batchNorm: "bn"
     case .x2act: "x2act"
     case .relu: "relu"
-    case .leakyRelu: "leaky-relu"
+    case .leakyRelu, .slopedRelu: "leaky-relu"
     case .clippedRelu: "clipped-relu"
     case .clip: "clip"
     case .absolute: "abs"
@@ -195,7 +197,7 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether it is an activation function.
   public var isActivation: Bool {
     switch self {
-    case .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: true
+    case .x2act, .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .sign: true
     default: false
     }
   }
@@ -212,7 +214,7 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether it is computed by comparisons.
   public var isComparison: Bool {
     switch self {
-    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .maxPool: true
+    case .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .sign, .maxPool: true
     default: false
     }
   }
@@ -220,7 +222,7 @@ public enum Operation: Codable, Hashable, Sendable {
   /// Whether a maximum may be taken before it as well as behind it.
   var isMonotone: Bool {
     switch self {
-    case .relu, .leakyRelu, .clippedRelu, .clip, .sign: true
+    case .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .sign: true
     default: false
     }
   }

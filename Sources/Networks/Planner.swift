@@ -74,7 +74,7 @@ private struct Emitter {
       let tensor = TensorInfo(
         shape: solver.shapes[node.id], modulus: rings[node.id], fractionBits: solver.label[node.id])
       var detail = StepDetail(
-        gains: gains(scale, solver.label[node.id]), rangeBits: range(node, scale),
+        gains: gains(scale, solver.label[node.id] - solver.units[node.id]), rangeBits: range(node, scale),
         errorBound: errors.nodes[node.id].largestBound, errorEstimate: errors.nodes[node.id].estimate)
       switch node.operation {
       case .convolution, .linear:
@@ -108,15 +108,19 @@ private struct Emitter {
     detail.weightBits = nil
     detail.clampedChannels = nil
     detail.rangeBits -= Double(dropped)
-    let unit = surplus > 0 ? Scalar.power(-tensor.fractionBits) : 0
+    let unit = surplus > 0 ? Scalar.power(outputUnit - tensor.fractionBits) : 0
     detail.errorBound += 2 * unit
     detail.errorEstimate = (detail.errorEstimate * detail.errorEstimate + unit * unit).squareRoot()
     _ = append("output", .output(droppedBits: dropped), [operand], tensor, detail)
   }
 
-  /// Largest planned magnitude of the output's values.
+  /// The power of two in which the output counts.
+  private var outputUnit: Int { solver.units[solver.graph.nodes.count - 1] }
+
+  /// Largest planned magnitude of the output's values, in its unit.
   private var logitRange: Double {
-    max(Double(solver.calibration.nodes[solver.graph.nodes.count - 1].largest), 0x1p-10) * solver.calibration.margin
+    let largest = Double(solver.calibration.nodes[solver.graph.nodes.count - 1].largest) * Scalar.power(-outputUnit)
+    return max(largest, 0x1p-10) * solver.calibration.margin
   }
 
   /// An argmax over the values, so that only the index leaves. No bit is dropped as long as a word has room, so that the
@@ -142,7 +146,7 @@ private struct Emitter {
     detail.clampedChannels = nil
     // Each share is floored apart where bits are dropped.
     let mean = Double(solver.calibration.nodes[solver.graph.nodes.count - 1].rootMeanSquare)
-    let turns = mean * Scalar.power(from.fractionBits - 64) * Double(from.shape.count)
+    let turns = mean * Scalar.power(from.fractionBits - outputUnit - 64) * Double(from.shape.count)
     failures.append(dropped > 0 ? turns : 0)
     let spec = ArgMaxSpec(
       droppedBits: dropped, indexBits: indexBits,
@@ -172,7 +176,7 @@ private struct Emitter {
     tensor.fractionBits = rescaled.label
     let largest = Double(solver.calibration.nodes[operand].largest) * solver.calibration.margin
     let detail = StepDetail(
-      gains: gains(rescaled.scale, rescaled.label), weightBits: weightBits(layer),
+      gains: gains(rescaled.scale, rescaled.label - solver.units[operand]), weightBits: weightBits(layer),
       rangeBits: bits(largest * (rescaled.scale.max() ?? 1)), errorBound: error(operand, edge).largestBound,
       errorEstimate: error(operand, edge).estimate)
     return append(from.name + ".rescale", .linear(scaling.geometry), [place[operand]], tensor, detail)
@@ -205,6 +209,8 @@ private struct Emitter {
       return .subsamplePad(stride: stride, before: before, after: after)
     case .relu: return .comparison(spec(node, .relu))
     case .leakyRelu(let shift): return .comparison(spec(node, .leakyReLU(shift: shift)))
+    case .slopedRelu(let numerator, let denominator):
+      return .comparison(spec(node, .slopedReLU(numerator: numerator, denominator: denominator)))
     case .clippedRelu, .clip:
       let scale = solver.comparison[node.id]!.scale[0]
       let bounds = node.operation.clipBounds!
@@ -404,7 +410,8 @@ private struct Emitter {
     let program = Program(name: graph.name, steps: steps)
     let input = InputSpec(
       shape: graph.input, normalization: graph.inputNormalization, fractionBits: solver.options.inputBits,
-      outputFractionBits: program.output.fractionBits, classes: graph.classes, finish: graph.finish)
+      outputFractionBits: program.output.fractionBits - (program.labels == nil ? outputUnit : 0),
+      classes: graph.classes, finish: graph.finish)
     let plan = Plan(program: program, input: input, expectedFailures: failures)
     return PlannedModel(plan: plan, quantized: quantized, details: details)
   }

@@ -117,6 +117,8 @@ private struct OutlineWriter {
       return (.activation(spec), Self.activationBits)
     case .relu: return comparison(.relu)
     case .leakyRelu(let shift): return comparison(.leakyReLU(shift: shift))
+    case .slopedRelu(let numerator, let denominator):
+      return comparison(.slopedReLU(numerator: numerator, denominator: denominator))
     case .clippedRelu, .clip:
       let bounds = node.operation.clipBounds!
       let limit = Double(Int64(1) << Int64(digits.bits - 2))

@@ -53,7 +53,7 @@ extension ScaleSolver {
         name: node.name, operation: node.operation.label,
         advice: "makes channels of elements whose gains differ; put an activation before it")
     }
-    let bits = Self.bits(wanted)
+    let bits = bits(wanted, from)
     rescaled[Edge(consumer: node.id, slot: 0)] = (wanted, bits)
     let result = [Double](repeating: scale, count: shapes[node.id].channels)
     store(node.id, result, bits, false)

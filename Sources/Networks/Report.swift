@@ -140,7 +140,7 @@ public struct Report: Codable, Hashable, Sendable {
     case .comparison(let spec):
       switch spec.function {
       case .relu: "relu"
-      case .leakyReLU: "leaky-relu"
+      case .leakyReLU, .slopedReLU: "leaky-relu"
       case .absolute: "abs"
       case .sign: "sign"
       case .clip: "clip"

@@ -49,7 +49,9 @@ extension ScaleSolver {
 
   /// The largest scale of a part of a concatenation: what the weights before any other part can reach, and a bit. Parts that are
   /// much finer than others would have much finer results, and leave few bits to the weights behind those.
-  private var partScale: Double { Scalar.power(options.activationBits + options.weightBits + 1) }
+  private func partScale(_ operand: Int) -> Double {
+    Scalar.power(options.activationBits + options.weightBits + 1 - units[operand])
+  }
 
   /// Collects the demands on every tensor, readers first.
   mutating func findDemands() {
@@ -69,7 +71,7 @@ extension ScaleSolver {
         var first = 0
         for operand in node.inputs {
           let channels = shapes[operand].channels
-          demands[operand].tighten(own.slice(first..<first + channels).capped(at: partScale))
+          demands[operand].tighten(own.slice(first..<first + channels).capped(at: partScale(operand)))
           first += channels
         }
       case .subsamplePad(_, let before, _):
@@ -121,8 +123,9 @@ extension ScaleSolver {
       let gain = abs(affine?.gain[channel] ?? 1)
       result.gain[channel] = gain
       // Two bits more, by which the gains of shortcuts may spread.
-      let least = Scalar.power(options.activationBits + Self.fewDroppedBits + 2) * gain
-      result.cap[channel] = min(Scalar.power(60) / max(reach[channel], 0x1p-20), max(turns, least))
+      let least = Scalar.power(options.activationBits + Self.fewDroppedBits + 2 - units[node.id]) * gain
+      result.cap[channel] = min(
+        Scalar.power(60) / max(reach[channel], Scalar.power(units[node.id] - 20)), max(turns, least))
     }
     return result
   }

@@ -34,6 +34,7 @@ extension ScaleSolver {
       } else if solveOpen(node, root, limits) {
         return
       }
+      if let refusal = refusalOfWays(root) { throw refusal }
     } else if case .concatenate = graph.nodes[root].operation, scale[root] == nil {
       for operand in graph.nodes[root].inputs { _ = try stored(operand) }
       if solveJoined(node, root, parts(of: root), limits) { return }
@@ -50,19 +51,22 @@ extension ScaleSolver {
   /// A comparison of an open tensor that is not joined of several.
   private mutating func solveOpen(_ node: Node, _ root: Int, _ limits: Limits) -> Bool {
     for forced in forcedScales(root) where Self.isPositive(forced.scale) && suits(node, forced.scale) {
+      let growth = growth(node, forced.scale, from: forced.unit)
       for shift in stride(from: 24, through: 0, by: -1) {
-        let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-        guard fits(node, wanted, dropped: shift),
-          turnsRarely(node, root, wanted, dropped: shift), assign(root, wanted, nil, limits)
+        guard shift + growth <= Self.mostDroppedBits,
+          let wanted = settled(root, forced.scale.map { $0 * Scalar.power(shift) }),
+          fits(node, wanted, dropped: shift + growth), suits(node, wanted),
+          turnsRarely(node, root, wanted, dropped: shift + growth), assign(root, wanted, nil, limits)
         else { continue }
-        finish(node, wanted, label: forced.label + shift, dropped: shift, limits)
+        let label = growth > 0 ? bits(wanted, root) : forced.label + shift
+        finish(node, wanted, label: label, dropped: shift + growth, limits)
         return true
       }
     }
     let gains = gainsOfReaders(of: root, first: node)
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let wanted = gains.map { $0 * Scalar.power(sharing.keptBits + dropped) }
-      guard fits(node, wanted, dropped: dropped),
+      guard let wanted = settled(root, gains.map { $0 * unit(node, sharing.keptBits + dropped) }),
+        fits(node, wanted, dropped: dropped),
         turnsRarely(node, root, wanted, dropped: dropped), suits(node, wanted), assign(root, wanted, nil, limits)
       else { continue }
       finish(node, wanted, label: sharing.keptBits + dropped, dropped: dropped, limits)
@@ -78,10 +82,10 @@ extension ScaleSolver {
     let own = affine[node.id]?.gain.map(abs) ?? gains.map { _ in 1 }
     let isFree = channelsWithoutScale(parts, count: gains.count)
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let unit = Scalar.power(sharing.keptBits + dropped)
+      let unit = unit(node, sharing.keptBits + dropped)
       let least = gains.indices.map { (isFree[$0] ? max(gains[$0], own[$0]) : own[$0]) * unit }
-      guard let wanted = joined(parts, atLeast: least), suits(node, wanted), canCompare(node, wanted),
-        fits(node, wanted, dropped: dropped),
+      guard let joined = joined(parts, atLeast: least), let wanted = settled(root, joined), suits(node, wanted),
+        canCompare(node, wanted), fits(node, wanted, dropped: dropped),
         turnsRarely(node, root, wanted, dropped: dropped), assign(root, wanted, nil, limits)
       else { continue }
       finish(node, wanted, label: sharing.keptBits + dropped, dropped: dropped, limits)
@@ -89,6 +93,16 @@ extension ScaleSolver {
     }
     return false
   }
+
+  /// Bits of its shortcut's that a sum drops where it grows out of the shortcut's unit.
+  private func growth(_ node: Node, _ forced: [Double], from unit: Int) -> Int {
+    if units[node.id] == 0, unit == 0 { return 0 }
+    let given = Int(Scalar.log2(Self.geometricMean(forced)).rounded(.down))
+    return min(max(given - (sharing.keptBits - units[node.id]), 0), 30)
+  }
+
+  /// The scale of so many fraction bits of a node's unit.
+  private func unit(_ node: Node, _ bits: Int) -> Double { Scalar.power(bits - units[node.id]) }
 
   private func channelsWithoutScale(_ parts: [Part], count: Int) -> [Bool] {
     var result = [Bool](repeating: false, count: count)
@@ -117,14 +131,18 @@ extension ScaleSolver {
       return solveKnown(node, given, label: label[root])
     }
     let finest = Self.geometricMean(given)
-    let dropped = min(max(Int(Scalar.log2(finest).rounded()) - options.activationBits, 0), 30)
-    if Self.isPositive(given), suits(node, given), fits(node, given, dropped: dropped) {
-      complete(node, given, label: label[root], dropped: dropped)
-      return true
+    // Large values keep the bits that they have, as long as those fit.
+    let bits = options.activationBits
+    for kept in [bits - min(units[node.id], 0), bits - units[node.id]] {
+      let dropped = min(max(Int(Scalar.log2(finest).rounded()) - kept, 0), 30)
+      if Self.isPositive(given), suits(node, given), fits(node, given, dropped: dropped) {
+        complete(node, given, label: label[root], dropped: dropped)
+        return true
+      }
     }
     guard masked[root] else { return false }
     for dropped in stride(from: 16, through: 0, by: -1) {
-      let wanted = [Double](repeating: Scalar.power(options.activationBits + dropped), count: given.count)
+      let wanted = [Double](repeating: unit(node, options.activationBits + dropped), count: given.count)
       guard fits(node, wanted, dropped: dropped), diagonalFits(wanted, given, limits) else { continue }
       rescaled[Edge(consumer: node.id, slot: 0)] = (wanted, options.activationBits + dropped)
       complete(node, wanted, label: options.activationBits + dropped, dropped: dropped)
@@ -138,7 +156,7 @@ extension ScaleSolver {
   private mutating func solveKnown(_ node: Node, _ given: [Double], label: Int) -> Bool {
     let own = affine[node.id]?.gain.map(abs) ?? given.map { _ in 1 }
     for dropped in stride(from: 30, through: 0, by: -1) {
-      let unit = Scalar.power(sharing.keptBits + dropped) * (1 - 1e-9)
+      let unit = unit(node, sharing.keptBits + dropped) * (1 - 1e-9)
       let isFine = dropped == 0 || zip(given, own).allSatisfy { $0.isNaN || abs($0) >= $1 * unit }
       guard isFine, fits(node, given, dropped: dropped) else { continue }
       if affine[node.id] == nil { affine[node.id] = ComparisonAffine(identityOf: reach(node)) }
@@ -182,6 +200,9 @@ extension ScaleSolver {
     case .leakyRelu(let shift):
       result = kept.map { $0 * Scalar.power(shift) }
       resultBits += shift
+    case .slopedRelu(_, let denominator):
+      result = kept.map { $0 * Double(denominator) }
+      resultBits += Int(Scalar.log2(Double(denominator)).rounded())
     case .sign:
       // An integer, whatever the operand's scale: a channel of zeros has the sign of zero.
       result = kept.map { _ in 1 }
@@ -242,6 +263,7 @@ extension ScaleSolver {
     guard largest * Scalar.power(dropped) < Self.wordLimit, bits + dropped <= 62 else { return false }
     switch node.operation {
     case .leakyRelu(let shift): return bits + shift <= 50
+    case .slopedRelu(_, let denominator): return largest * Double(denominator) < Scalar.power(49)
     case let operation:
       guard let (lower, upper) = operation.clipBounds else { return true }
       return Double(upper - lower) * operand[0] * Scalar.power(-dropped) >= 2 && bits <= 40

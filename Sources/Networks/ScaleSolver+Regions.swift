@@ -18,30 +18,31 @@ extension ScaleSolver {
       let isJoined = isJoined(parts)
       if !isJoined {
         for forced in forcedScales(root) {
-          if try solveForced(node, coefficients, forced, limits) { return }
+          if try solveForced(node, coefficients, (forced.scale, forced.label), limits) { return }
         }
       }
       for dropped in stride(from: 60, through: 1, by: -1) {
-        let free = freeScale(coefficients, dropped)
-        guard let wanted = isJoined ? joined(parts, atLeast: free) : free,
-          assign(root, wanted, nil, limits)
+        let free = freeScale(node, coefficients, dropped)
+        guard let least = isJoined ? joined(parts, atLeast: free) : free, let wanted = settled(root, least),
+          coefficients.fits(wanted), assign(root, wanted, nil, limits)
         else { continue }
-        finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
+        finish(node, coefficients, wanted, bits(wanted, root), dropped, limits)
         return
       }
+      if let refusal = refusalOfWays(root) { throw refusal }
     } else if try !solveJoined(node, coefficients, limits) {
       let given = try stored(root)
       // Where no step of its own can bring the gains together, they stay as they are.
       let spread = masked[root] ? Self.largestSpread : .infinity
-      if !given.contains(where: \.isNaN), let dropped = dropped(coefficients, given, spread: spread) {
+      if !given.contains(where: \.isNaN), let dropped = dropped(node, coefficients, given, spread: spread) {
         complete(node, coefficients, given, dropped)
         return
       }
       if masked[root] {
         for dropped in stride(from: 60, through: 1, by: -1) {
-          let wanted = freeScale(coefficients, dropped)
+          let wanted = freeScale(node, coefficients, dropped)
           guard coefficients.fits(wanted), diagonalFits(wanted, given, limits) else { continue }
-          rescaled[Edge(consumer: node.id, slot: 0)] = (wanted, Self.bits(wanted))
+          rescaled[Edge(consumer: node.id, slot: 0)] = (wanted, bits(wanted, root))
           complete(node, coefficients, wanted, dropped)
           return
         }
@@ -56,20 +57,22 @@ extension ScaleSolver {
   }
 
   /// The scale at which every channel's result has gain one.
-  private func freeScale(_ coefficients: SquareCoefficients, _ dropped: Int) -> [Double] {
-    coefficients.a2.map { (abs($0) * Scalar.power(dropped + options.activationBits)).squareRoot() }
+  private func freeScale(_ node: Node, _ coefficients: SquareCoefficients, _ dropped: Int) -> [Double] {
+    let bits = dropped + options.activationBits - units[node.id]
+    return coefficients.a2.map { (abs($0) * Scalar.power(bits)).squareRoot() }
   }
 
   /// The bits to drop for a given scale, if it fits and spreads the gains little: the smallest gain is in [1, 2).
   private func dropped(
-    _ coefficients: SquareCoefficients, _ scale: [Double], spread: Double = largestSpread
+    _ node: Node, _ coefficients: SquareCoefficients, _ scale: [Double], spread: Double = largestSpread
   ) -> Int? {
     guard coefficients.fits(scale) else { return nil }
     let results = coefficients.squareScale(scale).map(abs)
     guard let least = results.min(), let greatest = results.max(), greatest <= spread * least else {
       return nil
     }
-    let dropped = min(Int(Scalar.log2(least).rounded(.down)) - options.activationBits, 60)
+    let kept = options.activationBits - units[node.id]
+    let dropped = min(Int(Scalar.log2(least).rounded(.down)) - kept, 60)
     return dropped >= 1 ? dropped : nil
   }
 
@@ -82,10 +85,10 @@ extension ScaleSolver {
     for operand in graph.nodes[root].inputs { _ = try stored(operand) }
     let parts = parts(of: root)
     for dropped in stride(from: 60, through: 1, by: -1) {
-      guard let wanted = joined(parts, atLeast: freeScale(coefficients, dropped)),
+      guard let wanted = joined(parts, atLeast: freeScale(node, coefficients, dropped)),
         assign(root, wanted, nil, limits)
       else { continue }
-      finish(node, coefficients, wanted, Self.bits(wanted), dropped, limits)
+      finish(node, coefficients, wanted, bits(wanted, root), dropped, limits)
       return true
     }
     return false
@@ -95,8 +98,8 @@ extension ScaleSolver {
     _ node: Node, _ coefficients: SquareCoefficients, _ forced: (scale: [Double], label: Int), _ limits: Limits
   ) throws -> Bool {
     for shift in stride(from: 24, through: 0, by: -1) {
-      let wanted = forced.scale.map { $0 * Scalar.power(shift) }
-      guard let dropped = dropped(coefficients, wanted),
+      let multiple = forced.scale.map { $0 * Scalar.power(shift) }
+      guard let wanted = settled(node.inputs[0], multiple), let dropped = dropped(node, coefficients, wanted),
         assign(node.inputs[0], wanted, nil, limits)
       else { continue }
       finish(node, coefficients, wanted, forced.label + shift, dropped, limits)
@@ -121,7 +124,10 @@ extension ScaleSolver {
     store(node.id, result, options.activationBits, true)
   }
 
-  static func bits(_ scale: [Double]) -> Int { min(max(Int(Scalar.log2(geometricMean(scale)).rounded()), 0), 62) }
+  /// Fraction bits, in a node's unit, that stand nearest to a scale.
+  func bits(_ scale: [Double], _ node: Int) -> Int {
+    min(max(Int(Scalar.log2(Self.geometricMean(scale)).rounded()) + units[node], 0), 62)
+  }
 
   // MARK: Regions
 
@@ -142,9 +148,8 @@ extension ScaleSolver {
           continue
         }
         guard visited.insert(operand).inserted else {
-          throw NetworksError.unsupportedNode(
-            name: graph.nodes[operand].name, operation: graph.nodes[operand].operation.label,
-            advice: "reaches one activation on two ways; put an activation on one of them")
+          severalWays.insert(operand)
+          continue
         }
         try prepareOperands(operand, &visited)
       }
@@ -152,14 +157,14 @@ extension ScaleSolver {
   }
 
   /// Scales that identity shortcuts ask of an open region's root, through additions and pooling only.
-  func forcedScales(_ index: Int) -> [(scale: [Double], label: Int)] {
+  func forcedScales(_ index: Int) -> [(scale: [Double], label: Int, unit: Int)] {
     let node = graph.nodes[index]
-    var found: [(scale: [Double], label: Int)] = []
+    var found: [(scale: [Double], label: Int, unit: Int)] = []
     switch node.operation {
     case .add:
       for operand in node.inputs {
         if let known = scale[operand] {
-          found.append((Self.filled(known), label[operand]))
+          found.append((Self.filled(known), label[operand], units[operand]))
         } else {
           found += forcedScales(operand)
         }
@@ -167,7 +172,7 @@ extension ScaleSolver {
     case .offset: found = forcedScales(node.inputs[0])
     case .averagePool, .globalAveragePool:
       let factor = poolFactor(node)
-      found = forcedScales(node.inputs[0]).map { ($0.scale.map { $0 * factor }, $0.label) }
+      found = forcedScales(node.inputs[0]).map { ($0.scale.map { $0 * factor }, $0.label, $0.unit) }
     default: break
     }
     return found
@@ -251,7 +256,9 @@ extension ScaleSolver {
     let scaling = LinearScaling(self, node)
     let largest = limits.isRelative ? scaling.largest : 1
     let spare = largest > 0 ? Scalar.power(max(0, -Int(Scalar.log2(largest).rounded(.down)))) : 1
-    guard Self.geometricMean(wanted) <= min(spare, 256) * limits.quotient * Self.geometricMean(given) * (1 + 1e-9)
+    // Results in smaller units than the operand's have scales that are as much larger.
+    let room = Scalar.power(8 + max(0, units[node.inputs[0]] - units[node.id]))
+    guard Self.geometricMean(wanted) <= min(spare, room) * limits.quotient * Self.geometricMean(given) * (1 + 1e-9)
     else {
       return false
     }
@@ -264,29 +271,33 @@ extension ScaleSolver {
   mutating func solveOutput() throws {
     let last = graph.nodes[graph.nodes.count - 1]
     let limits = Limits(weight: Self.largestOutputWeight, quotient: .infinity)
-    let range = max(Double(calibration.nodes[last.id].largest), 0x1p-10) * calibration.margin
+    let unit = units[last.id]
+    let range = max(Double(calibration.nodes[last.id].largest), Scalar.power(unit - 10)) * calibration.margin
     let open = isOpen(last.id)
     var visited: Set<Int> = [last.id]
     if open { try prepareOperands(last.id, &visited) }
     let given = open ? [] : try stored(last.id)
     let channels = shapes[last.id].channels
-    if !open, let bits = Self.powerOfTwo(given, over: [Double](repeating: 1, count: channels)), (0...56).contains(bits)
+    if !open, let bits = Self.powerOfTwo(given, over: [Double](repeating: Scalar.power(-unit), count: channels)),
+      (0...56).contains(bits)
     {
       label[last.id] = bits
       return
     }
     for bits in stride(from: 48, through: 4, by: -1) {
-      let wanted = [Double](repeating: Scalar.power(bits), count: channels)
-      guard range * Scalar.power(bits) < Self.wordLimit else { continue }
+      let wanted = [Double](repeating: Scalar.power(bits - unit), count: channels)
+      guard range * Scalar.power(bits - unit) < Self.wordLimit else { continue }
       if open {
-        guard assign(last.id, wanted, nil, limits) else { continue }
-        _ = assign(last.id, wanted, bits, limits)
+        guard settled(last.id, wanted) == wanted, assign(last.id, wanted, nil, limits) else { continue }
+        let done = assign(last.id, wanted, bits, limits)
+        precondition(done, "a scale was checked before")
         return
       }
       guard masked[last.id], diagonalFits(wanted, given, limits) else { continue }
       rescaled[Edge(consumer: graph.nodes.count, slot: 0)] = (wanted, bits)
       return
     }
+    if let refusal = refusalOfWays(last.id) { throw refusal }
     throw NetworksError.outOfRange(
       node: last.name,
       reason: "no scale of the output keeps its weights below 2^14; its weights are too large or too small")

@@ -27,6 +27,8 @@ struct ScaleSolver {
   let parameters: Parameters
   let calibration: Calibration
   let options: PlannerOptions
+  /// The units in which fraction bits are counted.
+  let units: TensorUnits
 
   var scale: [[Double]?]
   /// Fraction bits that are published of each node's tensor.
@@ -44,6 +46,8 @@ struct ScaleSolver {
   let absorbed: Set<Int>
   /// What comparisons take up of them.
   var affine: [Int: ComparisonAffine] = [:]
+  /// Open tensors that a reader reaches on several ways.
+  var severalWays: Set<Int> = []
   /// What readers ask of each tensor's scale.
   var demands: [ReaderDemand] = []
   /// How comparisons share the failure budget.
@@ -62,6 +66,8 @@ struct ScaleSolver {
   static let largestShift = 40
   /// A scale of which a comparison drops no more bits than these is coarse enough already, and is left to the plan's own check.
   static let fewDroppedBits = 6
+  /// Bits that a comparison may drop (`Program.validate()`).
+  static let mostDroppedBits = 40
 
   init(graph: Graph, parameters: Parameters, calibration: Calibration, options: PlannerOptions) throws {
     self.graph = graph
@@ -69,6 +75,7 @@ struct ScaleSolver {
     self.parameters = parameters
     self.calibration = calibration
     self.options = options
+    units = TensorUnits(graph, calibration)
     scale = [[Double]?](repeating: nil, count: graph.nodes.count)
     label = [Int](repeating: 0, count: graph.nodes.count)
     masked = [Bool](repeating: false, count: graph.nodes.count)
@@ -84,7 +91,7 @@ struct ScaleSolver {
       if case .x2act(let spec) = node.operation {
         square[node.id] = SquareCoefficients(
           node, spec: spec, shape: shapes[node.id], parameters: parameters, calibration: calibration,
-          bits: options.activationBits)
+          bits: options.activationBits, units: (units[node.inputs[0]], units[node.id]))
       } else if node.operation == .relu, absorbed.contains(node.inputs[0]) {
         let (step, root) = (node.inputs[0], compared(by: node))
         affine[node.id] = ComparisonAffine(
@@ -92,7 +99,7 @@ struct ScaleSolver {
           offsets: graph.nodes[step].hasBias
             ? parameters[step, .bias] : [Float](repeating: 0, count: shapes[root].channels),
           operand: calibration.nodes[root], result: calibration.nodes[step], margin: calibration.margin,
-          bits: options.activationBits)
+          bits: options.activationBits - units[node.id])
       }
     }
     findDemands()
@@ -153,7 +160,7 @@ struct ScaleSolver {
     return result
   }
 
-  private func forward(_ node: Node, _ operand: [Double]) -> [Double] {
+  func forward(_ node: Node, _ operand: [Double]) -> [Double] {
     let from = shapes[node.inputs[0]]
     switch node.operation {
     case .averagePool, .globalAveragePool: return operand.map { $0 * poolFactor(node) }

@@ -29,7 +29,8 @@ struct SquareCoefficients {
   /// A square coefficient near zero would leave its channel no scale, for the square is what is kept. It is raised to
   /// the magnitude at which the square stays below a quarter of a unit of the result over the planned range.
   init(
-    _ node: Node, spec: X2actSpec, shape: TensorShape, parameters: Parameters, calibration: Calibration, bits: Int
+    _ node: Node, spec: X2actSpec, shape: TensorShape, parameters: Parameters, calibration: Calibration, bits: Int,
+    units: (operand: Int, result: Int)
   ) {
     let factor = Double(spec.squareFactor(elements: shape.count))
     func expand(_ name: ParameterName) -> [Double] {
@@ -42,8 +43,8 @@ struct SquareCoefficients {
     let operand = calibration.nodes[node.inputs[0]]
     let result = calibration.nodes[node.id]
     // A channel that calibration saw nearly silent may speak up later: no channel is planned below 1/16 of the layer's range.
-    let operandFloor = max(Double(operand.largest) / 16, 0x1p-4)
-    let resultFloor = max(Double(result.largest) / 16, 0x1p-4)
+    let operandFloor = max(Double(operand.largest) / 16, Scalar.power(-4 + units.operand))
+    let resultFloor = max(Double(result.largest) / 16, Scalar.power(-4 + units.result))
     operandLimit = operand.maximum.map { max(Double($0), operandFloor) * calibration.margin }
     resultLimit = result.maximum.map { max(Double($0), resultFloor) * calibration.margin }
     raised = [Double](repeating: 0, count: a2.count)
@@ -52,7 +53,7 @@ struct SquareCoefficients {
     for channel in a2.indices {
       resultLimit[channel] = max(resultLimit[channel], 2 * abs(a0[channel]))
       let limit = spec.perChannel ? operandLimit[channel] : layerLimit
-      var least = Scalar.power(-(bits + 2)) / (limit * limit)
+      var least = Scalar.power(units.result - (bits + 2)) / (limit * limit)
       if a2[channel] == 0, a1[channel] != 0 { least = max(least, Self.openingDistortion / limit) }
       if abs(a2[channel]) < least {
         raised[channel] = least - abs(a2[channel])

@@ -32,7 +32,8 @@ struct TurnSharing {
     for node in comparisons {
       let seen = solver.calibration.nodes[node.inputs[0]]
       let area = Double(solver.shapes[node.inputs[0]].count / max(seen.mean.count, 1))
-      load[node.id] = max(seen.mean.reduce(0.0) { $0 + Double($1) } * area, 1e-30)
+      let size = Scalar.power(-solver.units[node.id])
+      load[node.id] = max(seen.mean.reduce(0.0) { $0 + Double($1) } * area * size, 1e-30)
     }
     func weight(_ load: Double) -> Double { Scalar.exp2(Scalar.log2(load) * 2 / 3) }
     let sum = load.values.reduce(0) { $0 + weight($1) }
@@ -54,12 +55,14 @@ struct TurnSharing {
     comparisons.compactMap { node in
       guard let source = Self.linear(solver.graph, node.inputs[0]) else { return nil }
       let scaling = LinearScaling(solver, solver.graph.nodes[source])
-      let operand = Double(solver.calibration.nodes[solver.graph.nodes[source].inputs[0]].rootMeanSquare)
+      let input = solver.graph.nodes[source].inputs[0]
+      let unit = solver.units[input]
+      let operand = Double(solver.calibration.nodes[input].rootMeanSquare) * Scalar.power(-unit)
       let weights = scaling.rootMeanSquare
       guard operand > 0, weights > 0 else { return nil }
       // A budget of zero leaves no bits.
       let scale = min(max(share[node.id]! / load[node.id]!, 0x1p-64), 0x1p64)
-      let bits = Int(Scalar.log2(scale).rounded(.down)) + 64
+      let bits = Int(Scalar.log2(scale).rounded(.down)) + 64 + unit - solver.units[node.id]
       return Layer(bits: bits, activation: 1 / (6 * operand * operand), weight: 1 / (12 * weights * weights))
     }
   }

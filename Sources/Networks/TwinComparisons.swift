@@ -32,6 +32,8 @@ extension TwinKernels {
       switch spec.function {
       case .relu: return isPositive ? x : 0
       case .leakyReLU(let shift): return isPositive ? x << Int64(shift) : x
+      case .slopedReLU(let numerator, let denominator):
+        return x &* Int64(isPositive ? denominator : numerator)
       case .absolute: return isPositive ? x : 0 &- x
       case .sign: return isPositive ? 1 : -1
       case .clip, .floor: preconditionFailure("handled above")

@@ -4,6 +4,9 @@ public enum ComparisonFunction: Codable, Hashable, Sendable {
   case relu
   /// x where x >= 0, x / 2^shift elsewhere; the result has `shift` fraction bits more than x.
   case leakyReLU(shift: Int)
+  /// x where x >= 0, x numerator / denominator elsewhere, 1 <= numerator < denominator <= 4096; the result has `denominator` times
+  /// the scale of x.
+  case slopedReLU(numerator: Int, denominator: Int)
   /// |x|.
   case absolute
   /// 1 where x >= 0, -1 elsewhere, as an integer.

@@ -255,6 +255,10 @@ extension Program {
     case .relu, .absolute, .sign, .floor: break
     case .leakyReLU(let shift):
       guard (1...20).contains(shift) else { throw invalid(index, "its slope is 2^-\(shift)") }
+    case .slopedReLU(let numerator, let denominator):
+      guard (2...4096).contains(denominator), (1..<denominator).contains(numerator) else {
+        throw invalid(index, "its slope is \(numerator) / \(denominator)")
+      }
     case .clip(let lower, let upper):
       let limit = Int64(1) << Int64(min(spec.digits.bits - 1, 40))
       guard lower < upper, lower >= -limit, upper < limit else {

@@ -86,6 +86,9 @@ extension GraphExecutor {
       case .relu: variables.append(tape.apply(.relu, operands))
       case .leakyRelu(let shift):
         variables.append(tape.apply(.piecewise(slope: 1 / Float(1 << shift), upper: .infinity), operands))
+      case .slopedRelu(let numerator, let denominator):
+        let slope = Float(numerator) / Float(denominator)
+        variables.append(tape.apply(.piecewise(slope: slope, upper: .infinity), operands))
       case .clippedRelu(let upper): variables.append(tape.apply(.piecewise(slope: 0, upper: upper), operands))
       case .clip(let lower, let upper):
         variables.append(tape.apply(.clip(lower: lower, upper: upper), operands))

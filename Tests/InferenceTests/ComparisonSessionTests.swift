@@ -31,7 +31,8 @@ struct ComparisonSessionTests {
   }
 
   static let functions: [ComparisonFunction] = [
-    .relu, .leakyReLU(shift: 1), .leakyReLU(shift: 5), .absolute, .sign, .clip(lower: 0, upper: 300),
+    .relu, .leakyReLU(shift: 1), .leakyReLU(shift: 5), .slopedReLU(numerator: 3, denominator: 10), .absolute, .sign,
+    .clip(lower: 0, upper: 300),
     .clip(lower: -250, upper: 120), .clip(lower: 40, upper: 200),
   ]
 
@@ -45,7 +46,12 @@ struct ComparisonSessionTests {
       #expect(exact.worst <= 1, "\(preference)")
       let rounded = try distance(Examples.function(function, to: modulus, preference), seed: 5, limit: 2)
       // A unit of each of 12 taps times a weight below 2^8, and of sign a whole turn at a value of zero.
-      let units: Int64 = if case .leakyReLU(let shift) = function { 1 << Int64(shift) } else { 2 }
+      let units: Int64 =
+        switch function {
+        case .leakyReLU(let shift): 1 << Int64(shift)
+        case .slopedReLU(_, let denominator): Int64(denominator)
+        default: 2
+        }
       #expect(rounded.worst <= 12 * 256 * units / 16 + 1, "\(preference)")
       guard modulus == .word, function != .sign else { continue }
       let tracked = try distance(Examples.function(function, preference, tracks: true), seed: 5, limit: 2)

@@ -14,6 +14,7 @@ struct CostTests {
     ("plain", Examples.plain()), ("local", Examples.plain(.local)), ("residual", Examples.residual()),
     ("joined", Examples.joined()), ("square", Examples.square(8195)), ("relu", Examples.relu(2055)),
     ("relu, bytes", Examples.function(.relu, bits: 24, .bytes)), ("leaky", Examples.function(.leakyReLU(shift: 2))),
+    ("sloped", Examples.function(.slopedReLU(numerator: 1, denominator: 100))),
     ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("narrow", Examples.function(.absolute, bits: 5)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),

@@ -62,6 +62,7 @@ struct IntegerTwin {
     switch function {
     case .relu: max(x, 0)
     case .leakyReLU(let shift): x >= 0 ? x << Int64(shift) : x
+    case .slopedReLU(let numerator, let denominator): x * Int64(x >= 0 ? denominator : numerator)
     case .absolute: abs(x)
     case .sign: x >= 0 ? 1 : -1
     case .clip(let lower, let upper): min(max(x, lower), upper)

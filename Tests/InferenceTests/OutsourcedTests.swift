@@ -17,6 +17,7 @@ struct OutsourcedTests {
     ("relu", Examples.relu(2055)),
     ("leaky", Examples.function(.leakyReLU(shift: 2))),
     ("tracked", Examples.function(.clip(lower: -100, upper: 900), bits: 24, .bytes, tracks: true)),
+    ("sloped", Examples.function(.slopedReLU(numerator: 1, denominator: 100))),
     ("clip", Examples.function(.clip(lower: 0, upper: 900), to: .field)),
     ("wide", Examples.function(.relu, bits: 58)), ("mixed", Examples.mixed()),
     ("max", Examples.pooled(WindowGeometry(kernel: 3, stride: 2, padding: 1))),

@@ -169,6 +169,56 @@ import Testing
     #expect(layer.offset.contains { $0 != 0 })
   }
 
+  /// A part without an activation that a concatenation reads twice, as it is and through local steps.
+  private static func twice(_ activation: Operation, _ way: Int, normalized: Bool) -> Graph {
+    var graph = Graph(
+      name: "twice", input: TensorShape(channels: 2, height: 7, width: 6), inputNormalization: .none(channels: 2))
+    let kept = graph.append(activation, name: "kept", from: [graph.append(convolution(3, 3), name: "stem")])
+    let part = graph.append(convolution(4, 3), name: "part", from: [kept])
+    var again = part
+    switch way {
+    case 1: again = graph.append(.averagePool(kernel: 3, stride: 1, padding: 1), name: "mean", from: [part])
+    case 2: again = graph.append(.subsamplePad(stride: 1, before: 1, after: 2), name: "zeros", from: [part])
+    case 3:
+      let other = graph.append(convolution(4), name: "other", from: [kept])
+      again = graph.append(.add, name: "sum", from: [part, other])
+    case 4: again = graph.append(.concatenate, name: "inner", from: [kept, part])
+    default: break
+    }
+    let parts = way == 5 ? [part, kept, part, part] : [part, again]
+    graph.append(.concatenate, name: "joined", from: parts)
+    if normalized { graph.append(normalization, name: "bn") }
+    graph.append(activation, name: "act")
+    graph.append(convolution(3, 3), name: "last")
+    graph.append(activation, name: "last.act")
+    graph.append(.globalAveragePool, name: "pool")
+    graph.append(.linear(outFeatures: 3, bias: true), name: "fc")
+    return graph
+  }
+
+  @Test(
+    arguments: 0...5, [Operation.relu, .leakyRelu(shift: 2), .clip(lower: -2, upper: 3), .x2act(X2actSpec(scale: 2))])
+  func partsReadTwice(way: Int, activation: Operation) throws {
+    for normalized in [false, true] {
+      let graph = Self.twice(activation, way, normalized: normalized)
+      let parameters = try Samples.tame(graph, seed: UInt64(way + 7))
+      if way == 1, activation.label == "clip", !normalized {
+        // Bounds are public, so what is clipped has one scale: a part and its mean, of a divisor of nine, have two.
+        #expect { try Samples.plan(graph, parameters) } throws: {
+          "\($0)".contains("on two ways that ask for different")
+        }
+        continue
+      }
+      for truncation in RingTruncation.allCases {
+        let planned = try Samples.expectAgreement(
+          graph, parameters, options: PlannerOptions(ringTruncation: truncation))
+        // Only layers with weights, which a normalisation may be, ask for an opening.
+        let isAbsorbed = !normalized || activation == .relu || activation == .x2act(X2actSpec(scale: 2))
+        #expect(planned.plan.program.steps.contains { $0.name.hasSuffix(".open") } != isAbsorbed)
+      }
+    }
+  }
+
   @Test func shapesAreChecked() throws {
     var graph = Graph(
       name: "shapes", input: TensorShape(channels: 2, height: 4, width: 4), inputNormalization: .none(channels: 2))

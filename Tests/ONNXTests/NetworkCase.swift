@@ -92,7 +92,7 @@ struct NetworkCase {
     guard results.count == samples.count else { throw Wrong("two parties give \(results.count) results") }
     let spec = planned.plan.input
     try Self.compare(results.map(spec.dequantize), floats, planned, "the private result")
-    let unit = 1 / Double(1 << spec.outputFractionBits)
+    let unit = Double(sign: .plus, exponent: -spec.outputFractionBits, significand: 1)
     let allowed = 10 * planned.details.last!.errorEstimate + 4 * unit
     for (result, wanted) in zip(results.map(spec.dequantize), twin.map(spec.dequantize)) {
       let off = zip(result, wanted).reduce(0) { max($0, abs($1.0 - $1.1)) }

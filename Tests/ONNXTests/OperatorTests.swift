@@ -48,6 +48,105 @@ struct OperatorTests {
     #expect(try run(maker, picture) == (0..<35).map { 2 * picture[35 + $0] - 3 * picture[70 + $0] })
   }
 
+  /// Channels 0, 1, 2, 3 in the order 0, 2, 1, 3, as a shuffle of two groups says it.
+  private func shuffle(_ maker: inout ModelMaker, _ from: String, _ to: String) {
+    maker.integers(to + ".split", [0, 2, 2, 3, 5])
+    maker.add("Reshape", [from, to + ".split"], [to + ".a"])
+    maker.add("Transpose", [to + ".a"], [to + ".b"], ints: ["perm": [0, 2, 1, 3, 4]])
+    maker.integers(to + ".joined", [0, -1, 3, 5])
+    maker.add("Reshape", [to + ".b", to + ".joined"], [to])
+  }
+
+  @Test("Shuffled channels wait for a layer that takes their order up, and two shuffles may undo each other")
+  func shuffles() throws {
+    let sample = (0..<60).map { Float($0 % 17) - Float($0) / 16 }
+    func channel(_ index: Int) -> [Float] { Array(sample[index * 15..<(index + 1) * 15]) }
+    let order = [0, 2, 1, 3]
+    var maker = ModelMaker(input: [1, 4, 3, 5])
+    shuffle(&maker, "x", "s")
+    maker.add("Relu", ["s"], ["r"])
+    maker.constant("w", [4, 1, 1, 1], [1, 2, 3, 4])
+    maker.constant("b", [4], [0.5, 1, 1.5, 2])
+    maker.add("Conv", ["r", "w", "b"], ["d"], int: ["group": 4])
+    maker.constant("ones", [4], [1, 2, 1, 4])
+    maker.constant("zeros", [4], [0, 0, 3, 0])
+    maker.constant("one", [4], [1, 1, 1, 1])
+    maker.add("BatchNormalization", ["d", "ones", "zeros", "zeros", "one"], ["n"], float: ["epsilon": 0])
+    maker.constant("v", [2, 2, 1, 1], [1, -1, 2, 5])
+    maker.add("Conv", ["n", "v"], ["y"], int: ["group": 2])
+    let model = try maker.load()
+    #expect(model.graph.nodes.map(\.operation.label) == ["input", "relu", "conv", "bn", "conv"])
+    let scaled = (0..<4).map { place in
+      channel(order[place]).map { x in
+        let (gamma, shift) = ([Float(1), 2, 1, 4][place], [Float(0), 0, 3, 0][place])
+        return gamma * (max(x, 0) * Float(place + 1) + 0.5 * Float(place + 1) - shift) + shift
+      }
+    }
+    let wanted = (0..<15).map { scaled[0][$0] - scaled[1][$0] } + (0..<15).map { 2 * scaled[2][$0] + 5 * scaled[3][$0] }
+    for (found, right) in zip(try run(maker, sample), wanted) { #expect(abs(found - right) < 1e-4) }
+
+    var twice = ModelMaker(input: [1, 4, 3, 5])
+    shuffle(&twice, "x", "s")
+    shuffle(&twice, "s", "t")
+    twice.add("Abs", ["t"], ["y"])
+    #expect(try twice.load().graph.nodes.count == 2)
+    #expect(try run(twice, sample) == sample.map(abs))
+  }
+
+  @Test(
+    "A matrix behind a transposition reads the elements in their own order; other readers are refused with its name")
+  func transposed() throws {
+    let sample = (0..<24).map { Float($0) - 5 }
+    var maker = ModelMaker(input: [1, 2, 3, 4])
+    maker.add("Transpose", ["x"], ["t"], name: "to rows", ints: ["perm": [0, 2, 3, 1]])
+    maker.add("Flatten", ["t"], ["f"], int: ["axis": 1])
+    maker.constant("m", [24, 1], (0..<24).map { Float($0 * $0) })
+    maker.add("MatMul", ["f", "m"], ["y"])
+    let moved = (0..<12).flatMap { pixel in (0..<2).map { sample[$0 * 12 + pixel] } }
+    #expect(try run(maker, sample) == [moved.enumerated().reduce(0) { $0 + Float($1.0 * $1.0) * $1.1 }])
+    #expect(try maker.load().graph.nodes.map(\.operation.label) == ["input", "flatten", "linear"])
+
+    var refused = ModelMaker(input: [1, 2, 3, 4])
+    refused.add("Transpose", ["x"], ["t"], name: "to rows", ints: ["perm": [0, 2, 3, 1]])
+    refused.add("Relu", ["t"], ["y"])
+    #expect { try refused.load() } throws: { "\($0)".contains("to rows") }
+  }
+
+  @Test("What is refused whatever it reads is named behind a refused operator as well")
+  func allRefused() throws {
+    var maker = ModelMaker()
+    maker.add("HardSwish", ["x"], ["a"])
+    maker.add("Relu", ["a"], ["b"])
+    maker.add("Sigmoid", ["b"], ["c"])
+    maker.add("Mul", ["b", "c"], ["d"])
+    maker.add("Gelu", ["d"], ["e"])
+    maker.add("Tanh", ["e"], ["y"])
+    do {
+      _ = try maker.load()
+      Issue.record("it was accepted")
+    } catch ONNXError.unsupported(let operators) {
+      // The tangent is the output, which the data owner computes.
+      #expect(operators.map(\.operation) == ["HardSwish", "Sigmoid", "Gelu"])
+    }
+  }
+
+  @Test("The data owner applies sigmoid or tangent at the end, and the greatest of what rises is the greatest score's")
+  func lastFunctions() throws {
+    for (type, finish) in [("Sigmoid", OutputFinish.sigmoid), ("Tanh", .tanh)] {
+      var maker = ModelMaker(input: [1, 4])
+      maker.add(type, ["x"], ["s"])
+      maker.add("Identity", ["s"], ["y"])
+      #expect(try maker.load().graph.finish == finish)
+      var label = ModelMaker(input: [1, 4])
+      label.add(type, ["x"], ["s"])
+      label.add("ArgMax", ["s"], ["y"], int: ["axis": 1, "keepdims": 0])
+      let model = try label.load()
+      #expect(model.graph.finish == .argMax && model.outputShape == [])
+    }
+    #expect(OutputFinish.sigmoid.apply([0, 800, -800]) == [0.5, 1, 0])
+    #expect(OutputFinish.tanh.apply([0, 800, -800]) == [0, 1, -1])
+  }
+
   @Test("Features picked from a vector, and an index that takes its axis away")
   func features() throws {
     var maker = ModelMaker(input: [1, 4])

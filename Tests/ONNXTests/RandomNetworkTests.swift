@@ -20,6 +20,10 @@ struct RandomNetworkTests {
     }
   }
 
+  /// The architectures, heads, activations and outputs of PyTorch's users, by both of its exporters.
+  @Test("Importer, float network, twin and two parties agree with PyTorch on what it exports")
+  func exports() throws { try run("torch", count: 138) }
+
   /// Batches, odd and non-square pictures, every kind of window, groups, residual sums, joined branches, operator sets 7 to
   /// 21.
   @Test("Importer, float network, twin and two parties agree with NumPy on each")

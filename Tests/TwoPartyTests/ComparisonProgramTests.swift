@@ -94,6 +94,15 @@ struct ComparisonProgramTests {
     },
     {
       $0[3].operation = .comparison(
+        ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .slopedReLU(numerator: 2, denominator: 2)))
+    },
+    {
+      $0[3].operation = .comparison(
+        ComparisonSpec(
+          droppedBits: 0, digits: comparison.digits, function: .slopedReLU(numerator: 1, denominator: 4097)))
+    },
+    {
+      $0[3].operation = .comparison(
         ComparisonSpec(droppedBits: 0, digits: comparison.digits, function: .clip(lower: 0, upper: 0)))
     },
     {

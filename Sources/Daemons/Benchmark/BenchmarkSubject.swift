@@ -78,7 +78,7 @@ extension BenchmarkCase {
       agreement: try Agreement(PlanFile(plan: planned.plan, modelDigest: file.modelDigest())),
       samples: try inputs.map { try planned.plan.input.quantize(normalized: $0) },
       expected: try inputs.map { try executor.output(of: $0).map(Double.init) },
-      unit: exp2(-Double(planned.plan.program.output.fractionBits)))
+      unit: exp2(-Double(planned.plan.input.outputFractionBits)))
   }
 
   func model(_ network: String) throws -> ModelFile {

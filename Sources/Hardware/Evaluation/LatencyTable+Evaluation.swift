@@ -64,7 +64,7 @@ extension Operation {
   /// What a search may put in this layer's place, the cheaper one last; empty where it has no choice.
   var latencyChoices: [LatencyTable.Choice] {
     switch self {
-    case .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: [.relu, .x2act]
+    case .x2act, .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .sign: [.relu, .x2act]
     case .maxPool, .averagePool: pooling!.taps >= 2 ? [.maxPool, .averagePool] : []
     default: []
     }
@@ -74,7 +74,8 @@ extension Operation {
   func choosing(_ choice: LatencyTable.Choice) -> Operation {
     switch (choice, self) {
     case (.x2act, .x2act): self
-    case (.relu, .relu), (.relu, .leakyRelu), (.relu, .clippedRelu), (.relu, .clip), (.relu, .absolute), (.relu, .sign):
+    case (.relu, .relu), (.relu, .leakyRelu), (.relu, .slopedRelu), (.relu, .clippedRelu), (.relu, .clip),
+      (.relu, .absolute), (.relu, .sign):
       self
     case (.x2act, _): .x2act(X2actSpec())
     case (.relu, _): .relu

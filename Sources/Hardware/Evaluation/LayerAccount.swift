@@ -70,7 +70,7 @@ extension LayerAccount {
     switch operation {
     case .convolution, .linear: "conv"
     case .x2act: "x2act"
-    case .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign: "relu"
+    case .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .sign: "relu"
     case .maxPool: "maxpool"
     case .averagePool, .globalAveragePool: "avgpool"
     case .input, .batchNorm, .flatten, .reshape, .add, .concatenate, .offset, .subsamplePad: nil

@@ -93,7 +93,8 @@ extension HardwareEvaluator {
     case .maxPool, .averagePool: rows(operation.pooling!)
     case .subsamplePad(let stride, _, _): RowWindow(kernel: 1, stride: stride, padding: 0)
     case .globalAveragePool, .flatten, .reshape, .linear: .whole
-    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .clippedRelu, .clip, .absolute, .sign, .add, .concatenate,
+    case .input, .batchNorm, .x2act, .relu, .leakyRelu, .slopedRelu, .clippedRelu, .clip, .absolute, .sign, .add,
+      .concatenate,
       .offset:
       .same
     }

@@ -64,6 +64,8 @@ struct GraphWriter {
     case .relu: add("Relu", node, inputs)
     case .leakyRelu(let shift):
       add("LeakyRelu", node, inputs, [Self.attribute("alpha", Float(sign: .plus, exponent: -shift, significand: 1))])
+    case .slopedRelu(let numerator, let denominator):
+      add("LeakyRelu", node, inputs, [Self.attribute("alpha", Float(numerator) / Float(denominator))])
     case .clippedRelu(let upper):
       let (low, high) = (constant(node, "low", [], [0]), constant(node, "high", [], [upper]))
       add("Clip", node, inputs + [low, high])
@@ -176,6 +178,8 @@ struct GraphWriter {
     switch finish {
     case .softmax: add("Softmax", [output], "finished", "softmax", [Self.attribute("axis", 1)])
     case .logSoftmax: add("LogSoftmax", [output], "finished", "log-softmax", [Self.attribute("axis", 1)])
+    case .sigmoid: add("Sigmoid", [output], "finished", "sigmoid")
+    case .tanh: add("Tanh", [output], "finished", "tanh")
     case .argMax: add("ArgMax", [output], "finished", "argmax", [Self.attribute("axis", 1)])
     }
     output = "finished"

@@ -15,6 +15,10 @@ struct Lowering {
   /// What that axis is taken to be where a shape is asked for.
   let batch: Int
   let decoder: TensorDecoder
+  /// What is under another shape in a node that only reshapes.
+  var unshaped: [Int: SampleTensor] = [:]
+  /// Names that are the output, or only passed on to it.
+  var tail: Set<String> = []
   /// Dimensions of a finished output.
   var finishedDims: [Int] = []
   /// Elements that folding may still make.
@@ -80,6 +84,7 @@ struct Lowering {
       let part = try selected(tensor, selection, node.inputs[index])
       values[node.inputs[index]] = .tensor(part)
       return part
+    case .moved(let movement): throw movement.refusal
     case .condition:
       throw Refusal("it reads the result of a comparison as a number", "choose between constants by it, with Where")
     case .constant: throw Refusal("its operand \(index) is a constant", "fold constants, for example with onnxsim")

@@ -36,6 +36,7 @@ public enum ONNXImporter {
     input.constants = [:]
     for node in nodes { for name in node.input { lowering.readers[name, default: 0] += 1 } }
     lowering.values[input.name] = .tensor(SampleTensor(node: 0, dims: input.dims))
+    lowering.tail = tail(nodes, output)
     let opset = reader.opset
     let refused = try lowerAll(&lowering, nodes, opset)
     guard refused.isEmpty else { throw ONNXError.unsupported(refused) }
@@ -48,7 +49,8 @@ public enum ONNXImporter {
       hasBatchAxis: input.hasBatchAxis, batch: input.batch, opset: opset, producer: reader.producer)
   }
 
-  /// Lowers every node, and collects what is refused; a node that reads a refused one is not named.
+  /// Lowers every node, and collects what is refused; a node that reads a refused one is named where its operator is refused
+  /// whatever it reads.
   private static func lowerAll(
     _ lowering: inout Lowering, _ nodes: [Onnx_NodeProto], _ opset: Int
   ) throws -> [UnsupportedOperator] {
@@ -59,7 +61,7 @@ public enum ONNXImporter {
         if case .refused = lowering.values[$0] { true } else { false }
       }
       do {
-        if !isSpoiled { try lowering.lower(node) }
+        if !isSpoiled { try lowering.lower(node) } else if let refusal = lowering.hopeless(node) { throw refusal }
       } catch let refusal as Refusal {
         refused.append(
           UnsupportedOperator(
@@ -83,6 +85,12 @@ public enum ONNXImporter {
       case .polynomial(let polynomial): last = try lowering.materialize(polynomial, name: output)
       case .bordered(let tensor, let border): last = try lowering.padded(tensor, border, name: output)
       case .selected(let tensor, let selection): last = try lowering.selected(tensor, selection, output)
+      case .moved(let movement):
+        throw ONNXError.unsupported([
+          UnsupportedOperator(
+            node: movement.node, operation: "Transpose", reason: "it moves elements to other places",
+            advice: "export the network without it, in NCHW order")
+        ])
       case .finished(let finish, let tensor):
         last = tensor
         lowering.graph.finish = finish
@@ -110,6 +118,15 @@ public enum ONNXImporter {
           + "name the one that is wanted")
     }
     return first
+  }
+
+  /// The output, and the names that reach it through operators that pass on what they read, or through an index of the greatest.
+  private static func tail(_ nodes: [Onnx_NodeProto], _ output: String) -> Set<String> {
+    var result: Set<String> = [output]
+    for node in nodes.reversed() where ["Identity", "Cast", "ArgMax"].contains(node.opType) {
+      if let made = node.output.first, result.contains(made), let read = node.input.first { result.insert(read) }
+    }
+    return result
   }
 
   /// The nodes on which the output depends, in the file's order.

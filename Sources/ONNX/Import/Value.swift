@@ -152,6 +152,8 @@ enum Value {
   case bordered(SampleTensor, Border)
   /// A part of a tensor, not yet a layer.
   case selected(SampleTensor, Selection)
+  /// A tensor's elements in another order, not yet a layer.
+  case moved(Movement)
   /// A comparison with constants, which only `Where` reads.
   case condition(Condition)
   /// The network's output but for what its reader does.

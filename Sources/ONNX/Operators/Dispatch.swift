@@ -14,7 +14,7 @@ extension Lowering {
       return
     }
     for (index, name) in node.inputs.enumerated() where !name.isEmpty {
-      if case .finished(let finish, _) = try value(node, index), !["Identity", "Cast"].contains(node.type) {
+      if case .finished(let finish, _) = try value(node, index), !Self.mayFollow(node.type, finish) {
         throw Refusal(
           "it reads the result of a \(finish.rawValue)", "only the network's output may be a \(finish.rawValue)")
       }
@@ -23,7 +23,7 @@ extension Lowering {
       for (name, part) in zip(node.outputs, try selection(node)) where !name.isEmpty { values[name] = part }
       return
     }
-    let result = try layer(node)
+    let result = try shuffled(node) ?? layer(node)
     guard let first = node.outputs.first, !first.isEmpty else { throw Refusal("its first output has no name") }
     for name in node.outputs.dropFirst() where readers[name, default: 0] > 0 {
       throw Refusal("its second output is read", "use the first output only")
@@ -31,12 +31,20 @@ extension Lowering {
     values[first] = result
   }
 
-  private mutating func layer(_ node: OperatorNode) throws -> Value {
+  /// Whether an operator may read what the data owner computes.
+  private static func mayFollow(_ type: String, _ finish: OutputFinish) -> Bool {
+    type == "Identity" || type == "Cast" || (type == "ArgMax" && finish != .argMax)
+  }
+
+  /// Whether nothing computes with a node's result: the output is it, or passes it on.
+  private func isLast(_ node: OperatorNode) -> Bool { node.outputs.first.map { tail.contains($0) } ?? false }
+
+  mutating func layer(_ node: OperatorNode) throws -> Value {
     switch node.type {
-    case "Conv": .tensor(try convolution(node))
+    case "Conv": try convolution(node)
     case "Gemm": .tensor(try gemm(node))
     case "MatMul": .tensor(try matMul(node))
-    case "BatchNormalization": .tensor(try batchNormalization(node))
+    case "BatchNormalization": .tensor(try batchNormalization(node, try tensor(node)))
     case "Relu", "LeakyRelu", "PRelu", "Abs", "Clip", "HardSigmoid": try activation(node)
     case "GreaterOrEqual", "LessOrEqual", "Greater", "Less": try condition(node)
     case "Where": try choice(node)
@@ -44,7 +52,7 @@ extension Lowering {
     case "MaxPool", "GlobalMaxPool": .tensor(try maxPool(node))
     case "AveragePool": .tensor(try averagePool(node))
     case "GlobalAveragePool": .tensor(try globalAveragePool(node))
-    case "ReduceMean", "ReduceSum": try reduction(node)
+    case "ReduceMean", "ReduceSum", "ReduceMax": try reduction(node)
     case "Add", "Sub", "Sum", "Mean": try sum(node)
     case "Mul": try product(node)
     case "Div": try quotient(node)
@@ -52,11 +60,28 @@ extension Lowering {
     case "Pow": try power(node)
     case "Concat": .tensor(try concatenation(node))
     case "Pad": try border(node)
-    case "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile": try reshaping(node)
+    case "Transpose": try transposition(node)
+    case "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Tile": try reshaping(node)
     case "Identity", "Dropout", "Cast", "CastLike": try passed(node)
     case "Softmax", "LogSoftmax", "ArgMax": try finishing(node)
+    case "Sigmoid" where isLast(node), "Tanh" where isLast(node): try finishing(node)
     default: throw Self.unknown(node.type)
     }
+  }
+
+  /// Operators that are refused whatever they read, so that one behind a refused one is named as well.
+  private static let hopelessTypes: Set<String> = [
+    "Sigmoid", "Tanh", "Gelu", "Erf", "Elu", "Selu", "Celu", "Softplus", "Softsign", "Mish", "Swish", "HardSwish",
+    "LRN",
+    "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LSTM",
+    "GRU",
+    "RNN", "ConvTranspose", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "Attention", "Einsum", "TopK",
+  ]
+
+  /// Why an operator would be refused even if what it reads were not; nil where it might be computed.
+  func hopeless(_ node: OperatorNode) -> Refusal? {
+    guard node.domain.isEmpty, Self.hopelessTypes.contains(node.type) else { return nil }
+    return isLast(node) && ["Sigmoid", "Tanh"].contains(node.type) ? nil : Self.unknown(node.type)
   }
 
   /// Why an operator without a private protocol is refused, and the usual remedy.
@@ -66,6 +91,14 @@ extension Lowering {
       "Swish", "HardSwish", "Reciprocal", "ThresholdedRelu", "Shrink":
       return Refusal(
         "no protocol computes it on shared values", "train with X2act (a quadratic) or ReLU in its place")
+    case "TopK", "NonMaxSuppression", "Hardmax", "ArgMin":
+      return Refusal(
+        "it ranks hidden values",
+        "make the scores the output, which the data owner ranks, or ArgMax, which tells a label")
+    case "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare":
+      return Refusal(
+        "no protocol computes a norm of shared values",
+        "make what it reads the output: who learns that may normalise it")
     case "Sign":
       return Refusal("it is 0 at 0, which takes a second comparison", "choose 1 or -1 by x >= 0, with Where")
     case "LRN", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",

@@ -167,9 +167,24 @@ extension Lowering {
     for shift in 1...20 where slope == 1 / Double(1 << shift) {
       return try pointwise(.leakyRelu(shift: shift), node, source)
     }
+    if let (numerator, denominator) = Self.fraction(slope) {
+      return try pointwise(.slopedRelu(numerator: numerator, denominator: denominator), node, source)
+    }
     throw Refusal(
-      "its slope is no power of two of 2^-1 to 2^-20",
-      "train with a slope such as 1/64 or 1/128: shared values are shifted, not multiplied")
+      "its slope is neither a power of two of 2^-1 to 2^-20 nor a fraction below one with a denominator of at most 4096",
+      "train with a fixed slope such as 0.01 or 1/64")
+  }
+
+  /// The smallest fraction below one that rounds to a float32; nil where its denominator is larger than 4096.
+  private static func fraction(_ value: Double) -> (numerator: Int, denominator: Int)? {
+    guard value > 0, value < 1 else { return nil }
+    for denominator in 2...4096 {
+      let numerator = Int((value * Double(denominator)).rounded())
+      if (1..<denominator).contains(numerator), Float(numerator) / Float(denominator) == Float(value) {
+        return (numerator, denominator)
+      }
+    }
+    return nil
   }
 
   private mutating func clip(_ node: OperatorNode) throws -> Value {

@@ -4,16 +4,26 @@ import Rings
 extension Lowering {
   // MARK: Convolution
 
-  mutating func convolution(_ node: OperatorNode) throws -> SampleTensor {
+  mutating func convolution(_ node: OperatorNode) throws -> Value {
     var border = Border()
     let source: SampleTensor
     var weights = try constant(node, 1, "weights")
-    let groups = try node.int("group", 1)
+    var groups = try node.int("group", 1)
+    var bias = try node.has(2) ? constant(node, 2, "bias").floats : nil
+    var picks: [Int]?
+    guard bias == nil || bias!.count == weights.dims.first else { throw Refusal("its bias has \(bias!.count) values") }
     switch try value(node, 0) {
     case .bordered(let tensor, let zeros): (source, border) = (tensor, zeros)
     case .selected(let tensor, let selection):
-      if groups == 1, let widened = Self.widened(weights, tensor, selection) {
-        (source, weights) = (tensor, widened)
+      guard groups >= 1, weights.dims.count >= 2, weights.dims[0] >= 1, weights.dims[0] % groups == 0 else {
+        throw Refusal("its weights do not fit \(groups) groups")
+      }
+      if let moved = shuffledKernels(weights, bias, tensor, selection, groups: groups) {
+        (source, weights, bias, picks) = (tensor, moved.weights, moved.bias, moved.picks)
+      } else if let widened = Self.widened(
+        groups == 1 ? weights : try ungrouped(weights, groups: groups), tensor, selection)
+      {
+        (source, weights, groups) = (tensor, widened, 1)
       } else {
         source = try self.tensor(node)
       }
@@ -38,22 +48,19 @@ extension Lowering {
     window.padBottom += border.bottom
     window.padRight += border.right
     let spec = ConvolutionSpec(
-      outChannels: weights.dims[0], window: window, groups: groups, bias: node.has(2))
+      outChannels: weights.dims[0], window: window, groups: groups, bias: bias != nil)
     let to = try geometry.output(channels: weights.dims[0], border)
     let result = try append(.convolution(spec), node.name, [source.node], to)
     parameters[result.node, .weight] = dilated
-    if node.has(2) {
-      let bias = try constant(node, 2, "bias")
-      guard bias.count == weights.dims[0] else { throw Refusal("its bias has \(bias.count) values") }
-      parameters[result.node, .bias] = bias.floats
-    }
-    return result
+    if let bias { parameters[result.node, .bias] = bias }
+    return picks.map { shuffled(result, $0) } ?? .tensor(result)
   }
 
   // MARK: Products with matrices
 
   mutating func gemm(_ node: OperatorNode) throws -> SampleTensor {
-    let source = try tensor(node)
+    let picked = try pickedVector(node)
+    let source = try picked?.source ?? tensor(node)
     guard hasBatchAxis, source.dims.count == 1, try !node.flag("transA") else {
       throw Refusal("its left operand is no vector per sample", "put Flatten before it, and set transA to 0")
     }
@@ -62,10 +69,11 @@ extension Lowering {
     guard matrix.dims.count == 2 else { throw Refusal("its matrix has \(matrix.dims.count) axes") }
     let transposed = try node.flag("transB")
     let outputs = matrix.dims[transposed ? 0 : 1]
-    guard matrix.dims[transposed ? 1 : 0] == source.dims[0], outputs >= 1 else {
+    guard matrix.dims[transposed ? 1 : 0] == picked?.places.count ?? source.dims[0], outputs >= 1 else {
       throw Refusal("its matrix does not fit a vector of \(source.dims[0])")
     }
     var weights = transposed ? matrix.floats : Self.transposed(matrix)
+    if let picked { weights = try spread(weights, picked.places, width: source.dims[0]) }
     if alpha != 1 { weights = weights.map { $0 * alpha } }
     let hasBias = node.has(2) && beta != 0
     let result = try append(.linear(outFeatures: outputs, bias: hasBias), node.name, [source.node], [outputs])
@@ -78,19 +86,22 @@ extension Lowering {
   }
 
   mutating func matMul(_ node: OperatorNode) throws -> SampleTensor {
-    let source = try tensor(node)
+    let picked = try pickedVector(node)
+    let source = try picked?.source ?? tensor(node)
     let matrix = try constant(node, 1, "matrix")
     guard hasBatchAxis, source.dims.count == 1, matrix.dims.count == 2 else {
       throw Refusal(
         "it multiplies \(source.dims.count) axes of a sample by \(matrix.dims.count) axes",
         "one vector per sample times one matrix is computed")
     }
-    guard matrix.dims[0] == source.dims[0], matrix.dims[1] >= 1 else {
+    guard matrix.dims[0] == picked?.places.count ?? source.dims[0], matrix.dims[1] >= 1 else {
       throw Refusal("its matrix does not fit a vector of \(source.dims[0])")
     }
     let result = try append(
       .linear(outFeatures: matrix.dims[1], bias: false), node.name, [source.node], [matrix.dims[1]])
-    parameters[result.node, .weight] = Self.transposed(matrix)
+    let weights = Self.transposed(matrix)
+    parameters[result.node, .weight] =
+      try picked.map { try spread(weights, $0.places, width: source.dims[0]) } ?? weights
     return result
   }
 
@@ -112,10 +123,12 @@ extension Lowering {
 
   // MARK: Batch normalisation
 
-  mutating func batchNormalization(_ node: OperatorNode) throws -> SampleTensor {
+  /// - Parameter picks: where the operand is `source` with its channels shuffled, the channels that it takes.
+  mutating func batchNormalization(
+    _ node: OperatorNode, _ source: SampleTensor, _ picks: [Int]? = nil
+  ) throws -> SampleTensor {
     guard try !node.flag("training_mode"), try node.opset >= 7 || node.flag("is_test"), try node.int("spatial", 1) == 1
     else { throw Refusal("it normalises by the batch at hand", "export the network in evaluation mode") }
-    let source = try tensor(node)
     guard hasBatchAxis, !source.dims.isEmpty else { throw Refusal("its operand has no channels") }
     let statistics = try ["scale", "offset", "mean", "variance"].enumerated().map {
       try constant(node, $0.offset + 1, $0.element)
@@ -129,7 +142,9 @@ extension Lowering {
     let result = try append(
       .batchNorm(epsilon: max(epsilon, .leastNormalMagnitude), momentum: 0.1), node.name, [source.node], source.dims)
     for (name, values) in zip([ParameterName.gamma, .beta, .mean, .variance], statistics) {
-      parameters[result.node, name] = values.floats
+      var own = values.floats
+      if let picks { for (place, channel) in picks.enumerated() { own[channel] = values.floats[place] } }
+      parameters[result.node, name] = own
     }
     return result
   }

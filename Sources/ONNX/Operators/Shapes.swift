@@ -5,7 +5,11 @@ extension Lowering {
   // MARK: Other shapes of the same elements
 
   mutating func reshaping(_ node: OperatorNode) throws -> Value {
-    if node.type == "Transpose" || node.type == "Tile" { return .tensor(try unmoved(node)) }
+    if node.type == "Tile" { return .tensor(try unrepeated(node)) }
+    if var movement = try movement(node) {
+      movement.dims = try reshapedDims(node, movement.dims)
+      return try settled(movement)
+    }
     let source: SampleTensor
     var pending: Polynomial?
     if case .polynomial(let polynomial) = try value(node, 0) {
@@ -13,7 +17,22 @@ extension Lowering {
     } else {
       source = try tensor(node)
     }
-    let full = fullDims(source)
+    let dims = try reshapedDims(node, source.dims)
+    if let pending, SampleTensor.shape(dims) == source.shape {
+      var result = pending
+      result.base.dims = dims
+      return .polynomial(result)
+    }
+    if let pending = pending?.gathered, pending.isPerElement, dims.count == 1 {
+      // The vector's elements are its channels: what reads it may take their factors up.
+      return .polynomial(try flattened(pending, name: node.name))
+    }
+    return .tensor(try reshape(try tensor(node), to: dims, node.name))
+  }
+
+  /// The dimensions that a node gives a tensor's elements.
+  private mutating func reshapedDims(_ node: OperatorNode, _ dims: [Int]) throws -> [Int] {
+    let full = hasBatchAxis ? [batch] + dims : dims
     let target: [Int]
     switch node.type {
     case "Flatten":
@@ -31,21 +50,11 @@ extension Lowering {
       target = full
     default: target = try Self.reshaped(full, try integers(node, 1, "shape"), zeroCopies: !node.flag("allowzero"))
     }
-    let dims = try sampleDims(target, from: source)
-    if let pending, SampleTensor.shape(dims) == source.shape {
-      var result = pending
-      result.base.dims = dims
-      return .polynomial(result)
-    }
-    if let pending = pending?.gathered, pending.isPerElement, dims.count == 1 {
-      // The vector's elements are its channels: what reads it may take their factors up.
-      return .polynomial(try flattened(pending, name: node.name))
-    }
-    return .tensor(try reshape(try tensor(node), to: dims, node.name))
+    return try sampleDims(target)
   }
 
   /// Takes the batch axis off, which must still be the first.
-  private func sampleDims(_ full: [Int], from source: SampleTensor) throws -> [Int] {
+  private func sampleDims(_ full: [Int]) throws -> [Int] {
     guard hasBatchAxis else { return full }
     guard full.first == batch else {
       throw Refusal("it moves or merges the axis of the batch", "keep the first axis as it is")
@@ -58,8 +67,12 @@ extension Lowering {
     let shape = SampleTensor.shape(dims)
     guard shape.count == source.count else { throw Refusal("it changes the number of elements") }
     if shape == source.shape { return SampleTensor(node: source.node, dims: dims) }
+    let base = unshaped[source.node] ?? source
+    if shape == base.shape { return SampleTensor(node: base.node, dims: dims) }
     let isVector = shape.height == 1 && shape.width == 1
-    return try append(isVector ? .flatten : .reshape(shape), name, [source.node], dims)
+    let result = try append(isVector ? .flatten : .reshape(shape), name, [base.node], dims)
+    unshaped[result.node] = base
+    return result
   }
 
   /// The dimensions that a reshape asks for: 0 copies an axis, -1 takes what is left.
@@ -120,24 +133,13 @@ extension Lowering {
     return result
   }
 
-  /// A transposition that moves no element, or a repetition of one time.
-  private mutating func unmoved(_ node: OperatorNode) throws -> SampleTensor {
+  /// A repetition of one time.
+  private mutating func unrepeated(_ node: OperatorNode) throws -> SampleTensor {
     let source = try tensor(node)
-    let full = fullDims(source)
-    if node.type == "Tile" {
-      guard try integers(node, 1, "repeats") == [Int](repeating: 1, count: full.count) else {
-        throw Refusal("it repeats elements", "repeat the data before the network")
-      }
-      return source
+    guard try integers(node, 1, "repeats") == [Int](repeating: 1, count: fullDims(source).count) else {
+      throw Refusal("it repeats elements", "repeat the data before the network")
     }
-    let order = try node.ints("perm") ?? full.indices.reversed()
-    guard order.sorted() == Array(full.indices) else { throw Refusal("its perm is no permutation") }
-    // Axes of one element may go anywhere.
-    guard order.filter({ full[$0] > 1 }) == order.filter({ full[$0] > 1 }).sorted(), !hasBatchAxis || order[0] == 0
-    else {
-      throw Refusal("it moves elements to other places", "export the network without it, in NCHW order")
-    }
-    return try reshape(source, to: try sampleDims(order.map { full[$0] }, from: source), node.name)
+    return source
   }
 
   // MARK: Joining and cutting
@@ -222,12 +224,22 @@ extension Lowering {
   }
 
   mutating func finishing(_ node: OperatorNode) throws -> Value {
-    let source = try tensor(node)
+    var source: SampleTensor
     let finish: OutputFinish
     switch node.type {
     case "Softmax": finish = .softmax
     case "LogSoftmax": finish = .logSoftmax
+    case "Sigmoid", "Tanh":
+      source = try tensor(node)
+      finishedDims = source.dims
+      return .finished(node.type == "Tanh" ? .tanh : .sigmoid, source)
     default: finish = .argMax
+    }
+    if case .finished(_, let scores) = try value(node, 0) {
+      // The greatest of what rises with the scores is the greatest score's.
+      source = SampleTensor(node: scores.node, dims: finishedDims)
+    } else {
+      source = try tensor(node)
     }
     let axis = try node.int("axis", finish == .argMax ? 0 : node.opset < 13 ? 1 : -1)
     let index = try sampleAxes([axis], rank: source.dims.count)[0]

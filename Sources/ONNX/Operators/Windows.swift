@@ -226,19 +226,45 @@ extension Lowering {
       throw Refusal("it works across the samples of a batch", "name the axes of a sample")
     }
     let axes = Set(try sampleAxes(given, rank: rank))
-    let isPicture = axes == Set(1..<rank) && rank >= 2
     let reducesOnes = axes.allSatisfy { source.dims[$0] == 1 }
-    guard isPicture || reducesOnes else {
-      throw Refusal("it reduces other axes than those of a picture", "reduce all axes but batch and channels")
+    let long = axes.filter { source.dims[$0] > 1 }
+    guard reducesOnes || ((2...3).contains(rank) && !long.contains(0)) else {
+      throw Refusal("it reduces other axes than those of a picture", "reduce axes of pictures, not batch or channels")
     }
     let keeps = try node.flag("keepdims", true)
     let dims = source.dims.indices.compactMap { axes.contains($0) ? (keeps ? 1 : nil) : source.dims[$0] }
     if reducesOnes { return .tensor(SampleTensor(node: source.node, dims: dims)) }
-    let mean = try averaged(node, source, dims)
+    let isWhole = source.dims.indices.dropFirst().allSatisfy { axes.contains($0) || source.dims[$0] == 1 }
+    if node.type == "ReduceMax" { return .tensor(try reduced(node, source, long, dims) { .maximum(over: $0) }) }
+    let mean =
+      isWhole
+      ? try averaged(node, source, dims)
+      : try reduced(node, source, long, dims) { .average(over: AveragingWindow($0, countsPadding: true)) }
     guard node.type == "ReduceSum" else { return .tensor(mean) }
     var sum = Polynomial(mean)
-    let area = Double(source.count / source.dims[0])
+    let area = Double(long.reduce(1) { $0 * source.dims[$1] })
     sum.scale(by: [Double](repeating: area, count: sum.slope.count))
     return .polynomial(sum)
+  }
+
+  /// A pooling over the whole length of some axes of a picture, one window wide along the others.
+  private mutating func reduced(
+    _ node: OperatorNode, _ source: SampleTensor, _ axes: Set<Int>, _ dims: [Int],
+    _ operation: (PoolingWindow) -> Operation
+  ) throws -> SampleTensor {
+    let rank = source.dims.count
+    func axis(_ index: Int) -> PoolingAxis {
+      let length = axes.contains(index) ? source.dims[index] : 1
+      return PoolingAxis(kernel: length, stride: length)
+    }
+    let window = PoolingWindow(rows: rank == 3 ? axis(1) : PoolingAxis(kernel: 1), columns: axis(rank - 1))
+    guard window.fits(source.shape) else {
+      throw Refusal(
+        "its picture has a side of more than \(PoolingAxis.limit) pixels", "make pictures smaller before it")
+    }
+    var between = source.dims
+    for index in axes { between[index] = 1 }
+    let pooled = try append(operation(window), node.name, [source.node], between)
+    return try reshape(pooled, to: dims, node.name + ".shape")
   }
 }

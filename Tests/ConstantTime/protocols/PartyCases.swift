@@ -163,7 +163,9 @@ enum PartyCases {
 
   static func walks(_ modulus: ModulusKind) {
     let functions: [ComparisonFunction] = [
-      .relu, .leakyReLU(shift: 3), .absolute, .sign, .clip(lower: -5, upper: 90), .floor,
+      .relu, .leakyReLU(shift: 3), .slopedReLU(numerator: 1, denominator: 100), .absolute, .sign,
+      .clip(lower: -5, upper: 90),
+      .floor,
     ]
     var steps = functions.map { function in
       StepOperation.comparison(
