@@ -199,6 +199,8 @@ public struct ComparisonWalk {
     switch function {
     case .relu: return operands(1, 0)
     case .leakyReLU(let shift): return operands((1 << Int64(shift)) - 1, 1)
+    case .slopedReLU(let numerator, let denominator):
+      return operands(Int64(denominator - numerator), Int64(numerator))
     case .absolute: return operands(2, -1)
     case .clip(let lower, let upper):
       let half = count / 2
