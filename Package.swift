@@ -137,9 +137,8 @@ let package = Package(
     tests(
       "InferenceTests",
       [
-        "Correlations", "Hardware", "Inference", "Lattice", "Networks", "Programs", "Randomness", "Rings",
-        "TestSupport",
-        "Transport", "TwoParty",
+        "Correlations", "Hardware", "Inference", "Lattice", "MaterialStore", "Networks", "Programs", "Randomness",
+        "Rings", "TestSupport", "Transport", "TwoParty",
       ]),
     tests(
       "DaemonsTests",

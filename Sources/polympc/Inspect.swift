@@ -1,4 +1,5 @@
 import ArgumentParser
+import Correlations
 import Networks
 import Programs
 
@@ -50,6 +51,9 @@ struct Inspect: ParsableCommand {
     var preparationOfEight: PreparationPrediction
     /// What one inference consumes, by kind of material.
     var material: [String: Int]
+    /// Bytes of that, which a store holds for each inference.
+    var materialBytesOfModelOwner: Int
+    var materialBytesOfDataOwner: Int
     var finish: OutputFinish?
     var latency: LatencyPrediction?
     var report: Report
@@ -80,6 +84,9 @@ struct Inspect: ParsableCommand {
       }
       let material = account.material.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
       Output.line("its material: \(material.joined(separator: ", "))")
+      Output.line(
+        "a store holds for each inference: \(account.materialBytesOfModelOwner) bytes at the model owner, "
+          + "\(account.materialBytesOfDataOwner) at the data owner")
       if let finish = account.finish { Output.line("at the end, by the data owner: \(finish.rawValue)") }
       if let latency = account.latency {
         Output.line(
@@ -115,7 +122,9 @@ struct Inspect: ParsableCommand {
       bytesToDataOwner: online.bytesReceived, roundTrips: online.rounds,
       preparation: try PreparationPrediction(plan.plan.program, bulk: 1),
       preparationOfEight: try PreparationPrediction(plan.plan.program, bulk: 8), material: online.material,
-      finish: plan.plan.input.finish, latency: latency, report: report)
+      materialBytesOfModelOwner: ModelOwnerMaterial.byteCount(plan.plan.program),
+      materialBytesOfDataOwner: DataOwnerMaterial.byteCount(plan.plan.program), finish: plan.plan.input.finish,
+      latency: latency, report: report)
   }
 
   /// The network of a file that has no plan; nil where there is one.

@@ -72,6 +72,15 @@ struct StoreTests {
     #expect(try model.terminate().code == 0)
     let listing = try site.run("store", "data.store")
     #expect(listing.code == 0 && listing.output.contains("generation 1"), "\(listing.error)")
+    let inspected = try numbers(site.run("inspect", "tiny.plan", "--json").output)
+    for (file, key) in [
+      ("model.store", "material_bytes_of_model_owner"), ("data.store", "material_bytes_of_data_owner"),
+    ] {
+      let stored = try numbers(site.run("store", file, "--json").output)
+      let rows = try #require((stored["rows"] as? [[String: Any]])?.first)
+      let (ready, bytes) = (try #require(rows["ready"] as? Int), try #require(rows["bytes"] as? Int))
+      #expect(ready > 0 && bytes == ready * (try #require(inspected[key] as? Int)), "\(file)")
+    }
 
     _ = try site.startStoringModelOwner(port: port)
     _ = try site.startStoringDataOwner(peer: port, level: 0)
@@ -193,6 +202,10 @@ struct StoreTests {
     #expect(try site.run("preprocess", "--control", "control.sock", "--count", "2").code == 0)
     #expect(try site.isAnswered(7))
     for daemon in [model, data] { #expect(!daemon.log.contains("the session failed"), "\(daemon.log)") }
+  }
+
+  private func numbers(_ json: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
   }
 
   private func expectNoReuse(_ site: Site) throws {

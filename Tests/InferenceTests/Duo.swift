@@ -1,6 +1,7 @@
 import Correlations
 import Inference
 import Lattice
+import MaterialStore
 import Randomness
 import TestSupport
 import Transport
@@ -11,6 +12,8 @@ struct Duo {
   var limits = SessionLimits()
   /// The model owner's, where they are others.
   var modelLimits: SessionLimits?
+  /// Where material waits; without them, in memory.
+  var stores: (model: MaterialStore, data: MaterialStore)?
   /// Of each party.
   var threads = 1
   /// Shared by the sessions of a model, as daemons do.
@@ -39,6 +42,14 @@ struct Duo {
     let session = Digest32.sha256(Array(sessionName.utf8))
     let recording = ChannelConfiguration(recordsTranscript: true)
     let (model, limits, threads, cache) = (model, modelLimits ?? limits, threads, cache)
+    @Sendable func stocked(_ store: MaterialStore, _ channel: FramedChannel, _ isModelOwner: Bool) throws
+      -> StoreSession
+    {
+      try StoreSession(
+        store: store, channel: channel, sessionID: session, isModelOwner: isModelOwner, planDigest: session,
+        modelDigest: session)
+    }
+    let modelStore = stores?.model
     let parties = Threads()
     parties.start {
       let channel = FramedChannel(modelEnd, configuration: recording)
@@ -46,7 +57,8 @@ struct Duo {
       let source = LatticeModelOwnerSource(
         peer: channel, sessionID: session, tables: Self.tables, cache: cache, workers: WorkerPool(threads: threads),
         randomness: StreamGenerator(publicSeed: 61))
-      try ModelOwnerSession(channel: channel, model: model, source: source, limits: limits).serve()
+      let stock = try modelStore.map { try stocked($0, channel, true) }
+      try ModelOwnerSession(channel: channel, model: model, source: source, store: stock, limits: limits).serve()
     }
     var outcome = Trio.Outcome()
     let channel = FramedChannel(dataEnd, configuration: recording)
@@ -54,7 +66,9 @@ struct Duo {
       peer: channel, sessionID: session, tables: Self.tables, workers: WorkerPool(threads: threads),
       randomness: StreamGenerator(publicSeed: 62))
     do {
-      let owner = try DataOwnerSession(channel: channel, program: model.program, source: source, limits: self.limits)
+      let stock = try stores.map { try stocked($0.data, channel, false) }
+      let owner = try DataOwnerSession(
+        channel: channel, program: model.program, source: source, store: stock, limits: self.limits)
       let opened = channel.snapshot()
       try owner.prepare(count: prepared)
       let ready = channel.snapshot()
