@@ -3,6 +3,7 @@ import Foundation
 import Programs
 import Randomness
 import Testing
+import Transport
 import TwoParty
 
 @testable import Inference
