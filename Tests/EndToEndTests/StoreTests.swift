@@ -79,7 +79,8 @@ struct StoreTests {
       let stored = try numbers(site.run("store", file, "--json").output)
       let rows = try #require((stored["rows"] as? [[String: Any]])?.first)
       let (ready, bytes) = (try #require(rows["ready"] as? Int), try #require(rows["bytes"] as? Int))
-      #expect(ready > 0 && bytes == ready * (try #require(inspected[key] as? Int)), "\(file)")
+      let rowBytes = try #require(inspected[key] as? Int)
+      #expect(ready > 0 && bytes == ready * rowBytes, "\(file)")
     }
 
     _ = try site.startStoringModelOwner(port: port)
