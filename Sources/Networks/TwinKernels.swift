@@ -51,7 +51,8 @@ enum TwinKernels {
   }
 
   static func activation(
-    _ input: [Int64], _ shape: TensorShape, _ layer: QuantizedActivation, _ spec: ActivationSpec, _ outOfRange: inout Int
+    _ input: [Int64], _ shape: TensorShape, _ layer: QuantizedActivation, _ spec: ActivationSpec,
+    _ outOfRange: inout Int
   ) -> [Int64] {
     let area = shape.height * shape.width
     let limit = Int128(1) << 61
