@@ -81,7 +81,7 @@ struct LinearScaling {
   }
 
   /// Largest magnitude of a weight.
-  var largest: Double { Double(weight.reduce(0) { max($0, abs($1)) }) }
+  static func largest(_ weights: [Float]) -> Double { Double(weights.reduce(0) { max($0, abs($1)) }) }
 
   /// Root of the weights' mean square.
   var rootMeanSquare: Double {

@@ -254,7 +254,7 @@ extension ScaleSolver {
   private func weightsFit(_ node: Node, _ wanted: [Double], _ limits: Limits) -> Bool {
     let given = scale[node.inputs[0]]!
     let scaling = LinearScaling(self, node)
-    let largest = limits.isRelative ? scaling.largest : 1
+    let largest = limits.isRelative ? largestWeights[node.id]! : 1
     let spare = largest > 0 ? Scalar.power(max(0, -Int(Scalar.log2(largest).rounded(.down)))) : 1
     // Results in smaller units than the operand's have scales that are as much larger.
     let room = Scalar.power(8 + max(0, units[node.inputs[0]] - units[node.id]))

@@ -27,6 +27,8 @@ struct ScaleSolver {
   let parameters: Parameters
   let calibration: Calibration
   let options: PlannerOptions
+  /// Largest magnitude of each layer's weights, which many scales are held to.
+  let largestWeights: [Int: Double]
   /// The units in which fraction bits are counted.
   let units: TensorUnits
 
@@ -75,6 +77,13 @@ struct ScaleSolver {
     self.parameters = parameters
     self.calibration = calibration
     self.options = options
+    largestWeights = Dictionary(
+      uniqueKeysWithValues: graph.nodes.compactMap { node in
+        switch node.operation {
+        case .convolution, .linear: (node.id, LinearScaling.largest(parameters[node.id, .weight]))
+        default: nil
+        }
+      })
     units = TensorUnits(graph, calibration)
     scale = [[Double]?](repeating: nil, count: graph.nodes.count)
     label = [Int](repeating: 0, count: graph.nodes.count)
